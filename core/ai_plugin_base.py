@@ -1,0 +1,189 @@
+"""The base of every plugin, and the decorators of the short way."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
+from typing import Any, ClassVar, TypeVar
+
+from pydantic import BaseModel
+
+from core.contracts.actions import ActionContext, DisplayHints, Effect, Permission, Untrusted
+from core.contracts.deliveries import Health
+from core.contracts.errors import DeclarationError
+from core.contracts.hooks import HOOKS, Block, Intercept, TurnContext
+from core.contracts.json import Json, JsonObject
+from core.contracts.services import PluginContext
+from core.declarations import ActionMark, DeclaredAction, HookMark, declare_action
+
+__all__ = [
+    "AIPluginBase",
+    "ActionContext",
+    "Block",
+    "Intercept",
+    "TurnContext",
+    "Untrusted",
+    "action",
+    "current_action",
+    "hook",
+]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+current_action: ContextVar[ActionContext] = ContextVar("rekku_current_action")
+"""The context of the action that is running; the core sets it around every handler."""
+
+
+def action(
+    *,
+    effect: str,
+    name: str | None = None,
+    permission: str = "user",
+    timeout_s: float = 60.0,
+    returns_output: bool | None = None,
+    reads_outside: bool | None = None,
+    repeatable: bool | None = None,
+    command: str = "",
+    model: bool = True,
+    phrases: Iterable[str] = (),
+    display: DisplayHints | None = None,
+) -> Callable[[F], F]:
+    """Declare a method as an action.
+
+    effect: "read", "local" or "external". permission: "anyone", "user" or "trainer". timeout_s: seconds.
+    The name, the description, the payload's schema and `returns_output` come from the method's name, docstring and
+    annotations. The other arguments are the fields of `ActionSpec`. Raises DeclarationError for unknown words.
+    """
+    try:
+        mark = ActionMark(
+            name=name,
+            effect=Effect(effect),
+            permission=Permission(permission),
+            timeout_s=timeout_s,
+            returns_output=returns_output,
+            reads_outside=reads_outside,
+            repeatable=repeatable,
+            command=command,
+            model=model,
+            phrases=tuple(phrases),
+            display=display or DisplayHints(),
+        )
+    except ValueError as error:
+        cure = f"effect is one of {', '.join(Effect)}; permission one of {', '.join(Permission)}."
+        raise DeclarationError(f"@action: {error}.", cure=cure) from error
+
+    def decorate(function: F) -> F:
+        function._rekku_action = mark  # type: ignore[attr-defined]
+        return function
+
+    return decorate
+
+
+def hook(name: str, priority: int = 100) -> Callable[[F], F]:
+    """Declare a method as a turn hook; lower priorities run first. Raises DeclarationError for unknown names."""
+    if name not in HOOKS:
+        raise DeclarationError(f"@hook({name!r}): there is no such hook.", cure=f"Use one of {', '.join(HOOKS)}.")
+
+    def decorate(function: F) -> F:
+        function._rekku_hook = HookMark(name=name, priority=priority)  # type: ignore[attr-defined]
+        return function
+
+    return decorate
+
+
+class AIPluginBase:
+    """A capability: one module that exports `PLUGIN_CLASS`, constructed without arguments.
+
+    Either decorate methods with `@action`, or define the five methods below as they are documented here.
+    `context` and `config` are set before `start`.
+    """
+
+    requires: ClassVar[tuple[str, ...]] = ()
+    """Names of plugins that must have started before this one."""
+
+    context: PluginContext
+    config: Any
+
+    class Config(BaseModel):
+        """The keys of `[plugins.NAME]` in rekku.toml."""
+
+    @classmethod
+    def declared_actions(cls) -> Mapping[str, DeclaredAction]:
+        """Return the actions of the decorated methods by type, read once a class; raises DeclarationError."""
+        cached: dict[str, DeclaredAction] | None = cls.__dict__.get("_rekku_declared")
+        if cached is None:
+            cached = {}
+            for method_name in _names_in_order(cls):
+                function = inspect.getattr_static(cls, method_name)
+                mark = getattr(function, "_rekku_action", None)
+                if mark is None:
+                    continue
+                declared = declare_action(cls.__name__, method_name, function, mark)
+                if declared.type in cached:
+                    raise DeclarationError(
+                        f"{cls.__name__}.{method_name}: the action {declared.type} is declared twice in this plugin.",
+                        cure="Give one of them another name: @action(name=…).",
+                    )
+                cached[declared.type] = declared
+            cls._rekku_declared = cached  # type: ignore[attr-defined]
+        return cached
+
+    @classmethod
+    def declared_hooks(cls) -> list[tuple[str, HookMark]]:
+        """Return the names of the methods decorated with `@hook`, in the order of the source."""
+        marked = ((name, inspect.getattr_static(cls, name)) for name in _names_in_order(cls))
+        return [(name, f._rekku_hook) for name, f in marked if hasattr(f, "_rekku_hook")]
+
+    def get_supported_action_types(self) -> list[str]:
+        """Return the types of this plugin's actions."""
+        return list(self.get_supported_actions())
+
+    def get_supported_actions(self) -> dict[str, JsonObject]:
+        """Return `{type: {"description", "required_fields", "optional_fields", …}}`.
+
+        It may also say "schema" (JSON Schema of the payload, whole), "permission" ("user"), "effect" ("external"),
+        "timeout_s" (60), "returns_output" (True), "repeatable", "command", and the other fields of `ActionSpec`.
+        """
+        return {type_: dict(declared.declaration) for type_, declared in self.declared_actions().items()}
+
+    def get_prompt_instructions(self, action_name: str) -> JsonObject:
+        """Return `{"description", "payload": {field: {"type", "description"}}}`."""
+        declaration = self.declared_actions()[action_name].declaration
+        fields = declaration["schema"]["properties"]
+        payload = {name: {k: s[k] for k in ("type", "description") if k in s} for name, s in fields.items()}
+        return {"description": declaration["description"], "payload": payload}
+
+    def validate_payload(self, action_type: str, payload: JsonObject) -> list[str]:
+        """Check what the schema cannot say; return sentences, none when the payload is valid."""
+        return []
+
+    async def handle_custom_action(self, action_type: str, payload: JsonObject) -> Json:
+        """Run an action and return its result, shown to the model; None: nothing to show.
+
+        Raises ActionFailed to fail with a reason. `current_action.get()` is the action's context.
+        """
+        declared = self.declared_actions()[action_type]
+        method = getattr(self, declared.method)
+        arguments = declared.convert(payload)
+        if declared.takes_context:
+            arguments["ctx"] = current_action.get()
+        if inspect.iscoroutinefunction(method):
+            return await method(**arguments)
+        return await asyncio.to_thread(method, **arguments)
+
+    async def start(self) -> None:
+        """Get ready; what was taken here is given back in `stop`."""
+
+    async def stop(self) -> None:
+        """Give back what `start` took."""
+
+    async def health(self) -> Health:
+        """Tell whether the plugin works."""
+        return Health(ok=True)
+
+
+def _names_in_order(cls: type) -> list[str]:
+    """Names of a class's own and inherited attributes, base classes first, in the order of the source."""
+    return list(dict.fromkeys(name for base in reversed(cls.__mro__) for name in vars(base)))

@@ -1,0 +1,1 @@
+"""Plain frozen data and protocols that every other part speaks in. Nothing here does I/O."""

@@ -1,0 +1,28 @@
+"""The JSON edge: the one place where values have no narrower type, and their canonical text and hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+Json: TypeAlias = Any
+"""None, bool, int, float, str, list or dict of the same: what `json.loads` returns."""
+
+JsonObject: TypeAlias = dict[str, Any]
+
+
+def canonical(value: Json) -> str:
+    """Return the one text of a JSON value: sorted keys, no spaces, not escaped to ASCII."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def compact(value: Json) -> str:
+    """Return a JSON text without spaces, keys in their own order: what is sent and stored."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def action_hash(type_: str, payload: Mapping[str, Json]) -> str:
+    """Return the SHA-256 (hex) that binds an approval or a recorded outcome to one exact action."""
+    return hashlib.sha256(canonical([type_, dict(payload)]).encode()).hexdigest()

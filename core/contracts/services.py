@@ -1,0 +1,87 @@
+"""Protocols of the services that plugins, interfaces, engines and stages are handed."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from structlog.typing import FilteringBoundLogger
+
+from core.contracts.json import Json
+
+T = TypeVar("T")
+
+
+class Clock(Protocol):
+    """Time, so that tests can move it."""
+
+    def now_ms(self) -> int:
+        """Return UTC milliseconds since 1970."""
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back, from any origin."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+
+
+class Database(Protocol):
+    """The one write primitive and the one read primitive."""
+
+    async def transact(self, fn: Callable[[Any], T], *, durable: bool = True) -> T:
+        """Run `fn(conn)` in a write transaction and return its result once that is committed.
+
+        `fn` is synchronous, gets a SQLAlchemy Core connection, must not commit, and may be run again whole after
+        a deadlock or a lost connection. `durable=False` lets a power cut (never a crash of the process) undo it.
+        """
+
+    async def read(self, fn: Callable[[Any], T]) -> T:
+        """Run `fn(conn)` on a snapshot and return its result."""
+
+
+class KeyValueStore(Protocol):
+    """Small durable values of one component: JSON under a text key of at most 190 characters."""
+
+    async def get(self, key: str, default: Json = None) -> Json: ...
+
+    async def set(self, key: str, value: Json) -> None: ...
+
+    async def delete(self, key: str) -> None: ...
+
+
+class Services(Protocol):
+    """Objects that plugins offer each other by name."""
+
+    def provide(self, name: str, service: object) -> None:
+        """Offer `service`; it is withdrawn when the plugin stops. Raises DeclarationError if the name is taken."""
+
+    def require(self, name: str) -> Any:
+        """Return what another plugin offers; raises ServiceMissing."""
+
+
+class PluginContext(Protocol):
+    """What a started plugin is given as `self.context`.
+
+    name: the plugin's own. data_directory: exists, for files of its own. timezone: the installation's IANA zone.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def data_directory(self) -> Path: ...
+    @property
+    def log(self) -> FilteringBoundLogger: ...
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def timezone(self) -> str: ...
+    @property
+    def kv(self) -> KeyValueStore: ...
+    @property
+    def database(self) -> Database: ...
+    @property
+    def services(self) -> Services: ...
+
+    def spawn(self, job: Awaitable[None], name: str) -> None:
+        """Run `job` in the background; it is cancelled when the component stops, and reported when it raises."""

@@ -1,0 +1,1 @@
+"""One file, or one folder, an engine: an adapter to one language model."""
