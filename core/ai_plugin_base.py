@@ -47,6 +47,8 @@ def action(
     repeatable: bool | None = None,
     command: str = "",
     model: bool = True,
+    passes_lanes: bool = False,
+    destination_field: str = "",
     phrases: Iterable[str] = (),
     display: DisplayHints | None = None,
 ) -> Callable[[F], F]:
@@ -67,6 +69,8 @@ def action(
             repeatable=repeatable,
             command=command,
             model=model,
+            passes_lanes=passes_lanes,
+            destination_field=destination_field,
             phrases=tuple(phrases),
             display=display or DisplayHints(),
         )

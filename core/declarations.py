@@ -32,6 +32,8 @@ class ActionMark:
     repeatable: bool | None
     command: str
     model: bool
+    passes_lanes: bool
+    destination_field: str
     phrases: tuple[str, ...]
     display: DisplayHints = field(default_factory=DisplayHints)
 
@@ -96,6 +98,8 @@ def declare_action(plugin: str, method_name: str, function: Callable[..., Any], 
         first_line = str(error).splitlines()[0]
         cure = "Use types that JSON has, enums, dates or pydantic models."
         raise mistake(f"the signature has no JSON Schema ({first_line})", cure) from error
+    if mark.destination_field and mark.destination_field not in fields:
+        raise mistake(f"destination_field names {mark.destination_field}", "Name a parameter of the method.")
     returns_output = mark.returns_output
     if returns_output is None:
         returns_output = hints.get("return", str) is not type(None)
@@ -111,6 +115,8 @@ def declare_action(plugin: str, method_name: str, function: Callable[..., Any], 
         "command": mark.command,
         "model": mark.model,
         "phrases": mark.phrases,
+        "passes_lanes": mark.passes_lanes,
+        "destination_field": mark.destination_field,
         "display": mark.display,
     }
     for key in ("reads_outside", "repeatable"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import BaseModel
 
 from core.contracts.deliveries import Health
@@ -14,6 +16,9 @@ class EngineBase:
 
     `context` and `config` are set before `start`. Heavy SDKs are imported in `start`, not with the module.
     """
+
+    auto_rank: ClassVar[int | None] = None
+    """Where the choice `auto` tries this engine, lower first, if it is configured; None: never by itself."""
 
     name: str = ""
     context: PluginContext

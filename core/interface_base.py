@@ -22,6 +22,9 @@ class InterfaceBase:
     """
 
     limits: ClassVar[InterfaceLimits] = InterfaceLimits()
+    attended: ClassVar[bool] = False
+    """Somebody sits at it (a terminal): `rekku chat` starts it, `rekku run` does not."""
+
     name: str = ""
     context: PluginContext
     config: BaseModel

@@ -67,6 +67,7 @@ class ActionSpec:
     command: its slash command, without the slash, or "".
     model: False keeps it from the model; it can still be typed.
     passes_lanes: typed as a command it does not wait for the turn that its lane is busy with.
+    destination_field: the payload field that may name another address to write to, or "".
     phrases: what the offline engine understands, such as "roll a d{sides}".
     """
 
@@ -83,6 +84,7 @@ class ActionSpec:
     command: str = ""
     model: bool = True
     passes_lanes: bool = False
+    destination_field: str = ""
     phrases: tuple[str, ...] = ()
     display: DisplayHints = field(default_factory=DisplayHints)
 

@@ -60,11 +60,18 @@ class EngineRequest:
     timeout_s: float = 120.0
 
     def chat(self, *, schema_enforced: bool) -> list[dict[str, str]]:
-        """Return the messages of a Chat Completions call: one stable system message, then the rest."""
+        """Return the messages of a Chat Completions call: one stable system message, then the rest.
+
+        Neighbours of one role are put together, since the chat templates of many models want the roles to alternate.
+        """
         catalogue = self.catalogue_brief if schema_enforced else self.catalogue
-        system = f"{self.instructions}\n\n{catalogue}" if catalogue else self.instructions
-        rest = [{"role": message.role, "content": message.content} for message in self.messages]
-        return [{"role": "system", "content": system}, *rest]
+        chat = [{"role": "system", "content": f"{self.instructions}\n\n{catalogue}".strip()}]
+        for message in self.messages:
+            if message.role == chat[-1]["role"]:
+                chat[-1]["content"] += f"\n\n{message.content}"
+            else:
+                chat.append({"role": message.role, "content": message.content})
+        return chat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,8 +100,12 @@ class EngineReply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineCapabilities:
-    """What an engine can do: enforce a JSON Schema, see images, and how much it can read, in tokens."""
+    """What an engine can do: enforce a JSON Schema, see images, and how much it can read, in tokens.
+
+    language_model: False for one that cannot write freely (summaries are not asked of it).
+    """
 
     json_schema: bool = False
     images: bool = False
     context_tokens: int = 16_000
+    language_model: bool = True

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
-
-from structlog.typing import FilteringBoundLogger
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from core.contracts.json import Json
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger  # importing it takes 90 ms; the contracts do not log
 
 T = TypeVar("T")
 

@@ -61,11 +61,20 @@ Catalogue = Mapping[str, CheckedAction]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedAction:
-    """One action of a step: the envelope, its outcome, and the id of its ledger row (0 until it is stored)."""
+    """One action of a step: the envelope, its outcome, and the id of its ledger row (0 until it is stored).
+
+    shown: what the model sees in the outcome's place, where a hook changed that; the ledger keeps `outcome`.
+    """
 
     envelope: ActionEnvelope
     outcome: Outcome
     ledger_id: int = 0
+    shown: Outcome | None = None
+
+    @property
+    def seen(self) -> Outcome:
+        """The outcome as the model sees it."""
+        return self.shown or self.outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

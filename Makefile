@@ -1,0 +1,45 @@
+# Every target sets up what it needs first; when nothing is missing that takes a few milliseconds.
+# Arguments for the program behind a target: make chat ARGS='--once "what time is it"'
+PYTHON_BIN := .venv/bin/python
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help chat run test check bench setup lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+chat: ## Talk to Rekku in this terminal, or through a pipe
+	@bash scripts/setup.sh runtime
+	@exec $(PYTHON_BIN) main.py chat $(ARGS)
+
+run: ## Serve every configured interface until it is told to stop
+	@bash scripts/setup.sh runtime
+	@exec $(PYTHON_BIN) main.py run $(ARGS)
+
+test: ## Run the tests
+	@bash scripts/setup.sh dev
+	@exec $(PYTHON_BIN) -m pytest $(ARGS)
+
+check: ## Lint, formatting, types, layers, and whether the lock file is followed
+	@bash scripts/setup.sh dev
+	$(PYTHON_BIN) -m ruff check .
+	$(PYTHON_BIN) -m ruff format --check .
+	$(PYTHON_BIN) -m mypy
+	.venv/bin/lint-imports --config .importlinter --no-logo
+	bash scripts/lock.sh --check
+
+bench: ## Measure turns
+	@bash scripts/setup.sh dev
+	@exec $(PYTHON_BIN) -m benchmarks.turns $(ARGS)
+
+setup: ## Set up everything, development tools included
+	@bash scripts/setup.sh dev
+
+lock: ## Resolve pyproject.toml anew and export the requirements (ARGS=--upgrade for newer versions)
+	@bash scripts/setup.sh dev
+	@bash scripts/lock.sh $(ARGS)
+
+clean: ## Remove the environment and every cache; your data in REKKU_HOME stays
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

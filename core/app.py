@@ -1,0 +1,366 @@
+"""The composition root: builds everything from the settings, starts it in order and stops it in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from contextlib import AsyncExitStack
+from types import TracebackType
+
+import structlog
+
+from core.component_context import ComponentContext
+from core.contracts.deliveries import Activity
+from core.contracts.errors import ConfigurationError, RekkuError
+from core.contracts.hooks import TurnContext
+from core.contracts.inputs import Accepted, Input, Role
+from core.contracts.prompts import Budget
+from core.contracts.services import Clock, PluginContext
+from core.engine_base import EngineBase
+from core.interface_base import InterfaceBase
+from core.registry.components import Component, ComponentState, Registry, Stage
+from core.registry.discovery import Found, discover
+from core.registry.near_names import suggestion
+from core.services import inbox
+from core.services.clock import SystemClock
+from core.services.engines import EngineHandle, Engines
+from core.services.foreign import ForeignCalls, Raised
+from core.services.hooks import HookRunner
+from core.services.mask import Masker
+from core.services.people import People
+from core.services.policy import read_rules
+from core.services.tokens import TokenEstimate
+from core.settings import Access, Settings, ensure_home
+from core.storage import schema
+from core.storage.home_lock import HomeLock
+from core.storage.sqlite import SqliteDatabase
+from core.turn.core_actions import Controls, CoreActions
+from core.turn.deliver import Deliverer
+from core.turn.dispatch import Dispatcher
+from core.turn.environment import Limits, TurnEnvironment
+from core.turn.housekeeping import keep_house
+from core.turn.outgoing import Outgoing
+from core.turn.receive import Receiver
+from core.turn.summarize import summarize
+
+log = structlog.get_logger("rekku.app")
+
+INTERFACE_START_S = 60.0
+INTERFACE_STOP_S = 10.0
+DRAIN_S = 10.0
+ACTIVITY_S = 2.0
+
+
+class App:
+    """A running Rekku: `async with App(settings, plugins=[…]) as app`.
+
+    plugins, interfaces, engines: objects beside those that are found. serve: the names of the interfaces to start;
+    None: all that are configured and need nobody at a terminal. reached: called with the label of each point of
+    the path that is passed. Starting raises RekkuError when the home or the database cannot be used, or an engine
+    is named that does not exist; a component that fails is reported and the rest runs.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        plugins: Iterable[object] = (),
+        interfaces: Iterable[InterfaceBase] = (),
+        engines: Iterable[EngineBase] = (),
+        serve: Collection[str] | None = None,
+        clock: Clock | None = None,
+        masker: Masker | None = None,
+        reached: Callable[[str], None] = lambda label: None,
+    ) -> None:
+        self.settings = settings
+        self.clock: Clock = clock or SystemClock()
+        self.masker = masker or Masker()
+        for name, value in settings.secrets().items():
+            self.masker.learn(name, value)
+        self.database = SqliteDatabase(settings.database_path)
+        self.foreign = ForeignCalls()
+        self._objects = {"plugin": tuple(plugins), "interface": tuple(interfaces), "engine": tuple(engines)}
+        self._serve = serve
+        self._reached = reached
+        self._contexts: dict[tuple[str, str], ComponentContext] = {}
+        self._interfaces: dict[str, InterfaceBase] = {}
+        self._stack = AsyncExitStack()
+        self._jobs: set[asyncio.Task[None]] = set()
+        self._summarizing: set[str] = set()
+        self.registry = Registry(
+            foreign=self.foreign,
+            clock=self.clock,
+            make_context=self._make_context,
+            config_for=lambda kind, name: settings.component(f"{kind}s", name),
+            release_context=self._release_context,
+        )
+        self.hooks = HookRunner(lambda: self.registry.hooks, self.foreign)
+        self.env: TurnEnvironment
+        self.dispatcher: Dispatcher
+        self.deliverer: Deliverer
+        self._receiver: Receiver
+
+    async def __aenter__(self) -> App:
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    @property
+    def interfaces(self) -> Mapping[str, InterfaceBase]:
+        """The interfaces that run, by name."""
+        return self._interfaces
+
+    def interface(self, name: str) -> InterfaceBase:
+        """Return a running interface; raises RekkuError that says why it does not run."""
+        if name in self._interfaces:
+            return self._interfaces[name]
+        component = self.registry.get("interface", name)
+        reason = component.reason if component is not None else "it was not found"
+        raise RekkuError(f"The interface {name} does not run: {reason or 'it is not to be served'}.")
+
+    async def receive(self, input: Input) -> Accepted:
+        """Take an input in; returns once it is durable. See `core.turn.receive`."""
+        return await self._receiver.receive(input)
+
+    async def drained(self) -> None:
+        """Wait until nothing is left to do that could be done now."""
+        now_ms = self.clock.now_ms()
+        while self.dispatcher.busy or await self.database.read(lambda conn: bool(inbox.open_lanes(conn, now_ms))):
+            await asyncio.sleep(0.02)
+
+    async def _start(self) -> None:
+        settings = self.settings
+        ensure_home(settings)
+        lock = HomeLock(settings.home)
+        lock.take()
+        self._stack.callback(lock.release)
+        await self.database.start()
+        self._stack.push_async_callback(self.database.stop)
+        await schema.upgrade(self.database)
+        # The lock is ours, so whoever held a lease here is gone.
+        await self.database.transact(inbox.expire_leases, durable=False)
+        self._stack.push_async_callback(self._cancel_jobs)
+        await self._load()
+        self._build()
+        await self._start_interfaces()
+        self._stack.push_async_callback(self._stop_serving)
+        await self.deliverer.start()
+        await self.dispatcher.start()
+        self._own(keep_house(self.env), "housekeeping")
+
+    async def _load(self) -> None:
+        for kind in ("plugin", "engine", "interface"):
+            found = discover(
+                kind,
+                home=self.settings.home,
+                plugin_path=os.pathsep.join(map(str, self.settings.plugin_path)),
+                objects=self._objects[kind],
+            )
+            await self.registry.load(kind, found)
+        controls = Controls(stop_turn=lambda *args: self.dispatcher.stop_turn(*args))
+        core_actions = CoreActions(lambda: self.env, controls)
+        await self.registry.load(
+            "plugin", [Found(kind="plugin", name="core", source="core", load=lambda: core_actions)]
+        )
+        self._engines = self._choose_engines()
+        self._stack.push_async_callback(self._engines.stop)
+
+    def _build(self) -> None:
+        settings = self.settings
+        people = People(
+            settings.trainer_ids,
+            Role.GUEST if settings.access is Access.OPEN else Role.BLOCKED,
+            lambda: self._interfaces,
+        )
+        owner = f"{os.getpid()}-{secrets.token_hex(4)}"
+        self.deliverer = Deliverer(
+            owner=owner,
+            database=self.database,
+            clock=self.clock,
+            foreign=self.foreign,
+            masker=self.masker,
+            interfaces=lambda: self._interfaces,
+            reached=self._reached,
+        )
+        prompt = settings.prompt
+        self.env = TurnEnvironment(
+            owner=owner,
+            database=self.database,
+            clock=self.clock,
+            foreign=self.foreign,
+            hooks=self.hooks,
+            generation=lambda: self.registry.generation,
+            engines=self._engines,
+            rules=tuple(read_rules(settings.policy_rules)),
+            people=people,
+            masker=self.masker,
+            outgoing=Outgoing(
+                interfaces=lambda: self._interfaces, hooks=self.hooks, foreign=self.foreign, masker=self.masker
+            ),
+            tokens=TokenEstimate(),
+            budget_tokens=Budget(
+                history=prompt.history_tokens,
+                summary=prompt.summary_tokens,
+                context=prompt.context_tokens,
+                context_per_plugin=prompt.per_plugin_context_chars,
+            ),
+            limits=Limits(
+                corrector_retries=settings.corrector_retries,
+                engine_deadline_s=settings.engine_deadline_s,
+                max_steps=settings.max_steps,
+            ),
+            show=self._show,
+            wake_outbox=self.deliverer.wake,
+            summarize=self._summarize_soon,
+            reached=self._reached,
+        )
+        self.dispatcher = Dispatcher(self.env, self.deliverer.settled)
+        self._receiver = Receiver(self.env, self.dispatcher.wake)
+
+    async def _start_interfaces(self) -> None:
+        # Plugins may need what an interface brings and the other way round; actions are there before inputs come.
+        await self.registry.start_plugins()
+        self._stack.push_async_callback(self.registry.stop_plugins)
+        self._stack.push_async_callback(self._stop_interfaces)
+        for component in self.registry.components("interface"):
+            if component.state is ComponentState.FOUND and self._wanted(component):
+                await self._start_interface(component)
+
+    def _wanted(self, component: Component) -> bool:
+        interface: InterfaceBase = component.instance
+        if self._serve is not None:
+            return component.name in self._serve or interface in self._objects["interface"]
+        return not interface.attended
+
+    async def _start_interface(self, component: Component) -> None:
+        interface: InterfaceBase = component.instance
+        interface.name = component.name
+        missing = interface.configured(component.config)
+        if missing:
+            component.reason = f"off: {missing}"
+            return
+        if not self.registry.prepare(component):
+            return
+        self._interfaces[component.name] = interface
+        started = await self.foreign.call(
+            f"start of interface {component.name}", lambda: interface.start(self.receive), INTERFACE_START_S
+        )
+        if isinstance(started, Raised):
+            del self._interfaces[component.name]
+            self.registry.fail(component, Stage.START, started.error)
+            return
+        self.registry.activated(component)
+
+    async def _stop_interfaces(self) -> None:
+        for name, interface in reversed(self._interfaces.items()):
+            stopped = await self.foreign.call(f"stop of interface {name}", interface.stop, INTERFACE_STOP_S)
+            if isinstance(stopped, Raised):
+                log.warning("did not stop cleanly", interface=name, error=stopped.sentence)
+        self._interfaces.clear()
+
+    async def _stop_serving(self) -> None:
+        """Stop intake, let what runs end, send what can be sent; the rest waits in the tables."""
+        self._receiver.open = False
+        deadline = self.clock.monotonic() + DRAIN_S
+        await self.dispatcher.stop(DRAIN_S)
+        await self.deliverer.stop(max(deadline - self.clock.monotonic(), 0.0))
+
+    def _choose_engines(self) -> Engines:
+        handles: dict[str, EngineHandle] = {}
+        ready: list[tuple[int, str]] = []
+        for component in self.registry.components("engine"):
+            if component.state is not ComponentState.FOUND or not self.registry.prepare(component):
+                continue
+            engine: EngineBase = component.instance
+            engine.name = component.name
+            missing = engine.configured(component.config)
+            if missing:
+                component.reason = f"off: {missing}"
+                continue
+            self.registry.activated(component)
+            handles[component.name] = EngineHandle(component.name, engine, self.foreign, self.masker)
+            if engine.auto_rank is not None:
+                ready.append((engine.auto_rank, component.name))
+        chain: list[str] = []
+        for name in self.settings.engine:
+            if name == "auto":
+                chain += [min(ready)[1]] if ready else []
+            elif name in handles:
+                chain.append(name)
+            else:
+                raise self._no_engine(name)
+        return Engines(list(handles.values()), list(dict.fromkeys(chain)))
+
+    def _no_engine(self, name: str) -> ConfigurationError:
+        component = self.registry.get("engine", name)
+        if component is not None:
+            return ConfigurationError(f"REKKU_ENGINE: the engine {name} cannot be used: {component.reason}.")
+        known = [c.name for c in self.registry.components("engine")]
+        hint = suggestion(name, known)
+        return ConfigurationError(
+            f"REKKU_ENGINE: there is no engine {name}. {hint}", cure=f"Use auto or one of {', '.join(sorted(known))}."
+        )
+
+    def _make_context(self, kind: str, name: str) -> PluginContext:
+        context = ComponentContext(
+            kind=kind,
+            name=name,
+            home=self.settings.home,
+            timezone=self.settings.timezone,
+            clock=self.clock,
+            database=self.database,
+            shared_services=self.registry.services,
+        )
+        self._contexts[kind, name] = context
+        return context
+
+    async def _release_context(self, kind: str, name: str) -> None:
+        context = self._contexts.pop((kind, name), None)
+        if context is not None:
+            await context.release()
+
+    async def _show(self, activity: Activity) -> None:
+        interface = self._interfaces.get(activity.address.interface)
+        if interface is not None and type(interface).activity is not InterfaceBase.activity:
+            await self.foreign.call("activity", lambda: interface.activity(activity), ACTIVITY_S)
+
+    def _summarize_soon(self, context: TurnContext) -> None:
+        lane = str(context.address)
+        if lane in self._summarizing:
+            return
+
+        async def job() -> None:
+            self._summarizing.add(lane)
+            try:
+                await summarize(context, self.env)
+            except RekkuError as error:
+                log.warning("the history could not be summarized", lane=lane, error=str(error))
+            finally:
+                self._summarizing.discard(lane)
+
+        self._own(job(), f"summary of {lane}")
+
+    def _own(self, work: Awaitable[None], name: str) -> None:
+        async def run() -> None:
+            await work
+
+        task = asyncio.get_running_loop().create_task(run(), name=name)
+        self._jobs.add(task)
+        task.add_done_callback(self._jobs.discard)
+
+    async def _cancel_jobs(self) -> None:
+        for task in list(self._jobs):
+            task.cancel()
+        await asyncio.gather(*self._jobs, return_exceptions=True)
+        for context in self._contexts.values():
+            await context.release()

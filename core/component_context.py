@@ -1,0 +1,78 @@
+"""What one component is handed as `self.context`, and what is taken back from it when it stops."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from core.contracts.services import Clock, Database, KeyValueStore
+from core.registry.shared_services import SharedServices
+from core.services.keyvalue import StoredKeyValues
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+    from core.contracts.services import Services
+
+
+@dataclass(kw_only=True)
+class ComponentContext:
+    """A `PluginContext`; interfaces and engines get the same."""
+
+    kind: str
+    name: str
+    home: Path
+    timezone: str
+    clock: Clock
+    database: Database
+    shared_services: SharedServices
+    _jobs: set[asyncio.Task[None]] = field(default_factory=set)
+
+    @cached_property
+    def log(self) -> FilteringBoundLogger:
+        """A logger that names the component."""
+        bound: FilteringBoundLogger = structlog.get_logger(f"rekku.{self.kind}").bound(**{self.kind: self.name})
+        return bound
+
+    @cached_property
+    def data_directory(self) -> Path:
+        """A directory for the component's own files, for the owner of the installation alone."""
+        directory = self.home / "data" / self.name
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return directory
+
+    @cached_property
+    def kv(self) -> KeyValueStore:
+        """Small durable values of the component's own."""
+        return StoredKeyValues(self.database, f"{self.kind}.{self.name}")
+
+    @cached_property
+    def services(self) -> Services:
+        """What plugins offer each other."""
+        return self.shared_services.view(self.name)
+
+    def spawn(self, job: Awaitable[None], name: str) -> None:
+        """Run `job` in the background; it is cancelled when the component stops, and reported when it raises."""
+
+        async def run() -> None:
+            try:
+                await job
+            except Exception as error:  # noqa: BLE001 - the job is foreign code; it must be heard when it fails
+                self.log.error("a background job failed", job=name, error=f"{type(error).__name__}: {error}")
+
+        task = asyncio.get_running_loop().create_task(run(), name=f"{self.name}: {name}")
+        self._jobs.add(task)
+        task.add_done_callback(self._jobs.discard)
+
+    async def release(self) -> None:
+        """Cancel what still runs; a job that does not let itself be cancelled is left behind after a second."""
+        for task in self._jobs:
+            task.cancel()
+        if self._jobs:
+            await asyncio.wait(self._jobs, timeout=1.0)

@@ -1,0 +1,72 @@
+"""What a prompt is built from, and what was built."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from core.contracts.actions import ActionSpec, Untrusted
+from core.contracts.engine import EngineRequest
+from core.contracts.inputs import Input
+from core.contracts.json import Json
+from core.contracts.steps import Step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One row of history. role: user, foreign (not written by its principal), assistant, actions (what was done)."""
+
+    role: str
+    text: str
+    author: str = ""
+    tainted: bool = False
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogueTexts:
+    """What the model is told of the actions that it may use; see `EngineRequest` for the two texts."""
+
+    specs: tuple[ActionSpec, ...]
+    full: str
+    brief: str
+    schema: Mapping[str, Json] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """How large each section of a prompt may get, in bytes of UTF-8."""
+
+    history: int
+    summary: int
+    context: int
+    context_per_plugin: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptParts:
+    """Everything that a prompt is built from. `history`: oldest first. `steps`: of this turn, already taken."""
+
+    instructions: str
+    catalogue: CatalogueTexts
+    budget: Budget
+    input: Input
+    summary: str = ""
+    summary_tainted: bool = False
+    history: Sequence[Line] = ()
+    context: Mapping[str, str | Untrusted] = field(default_factory=dict)
+    steps: Sequence[Step] = ()
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """A request, whether it holds text that the principal did not write, and the bytes of each section.
+
+    history_left_out: rows of history that did not fit any more.
+    """
+
+    request: EngineRequest
+    tainted: bool
+    shares: Mapping[str, int]
+    history_left_out: int = 0

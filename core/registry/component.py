@@ -1,0 +1,56 @@
+"""The record of one component, and the states that it can be in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from core.registry.catalogue import CatalogueEntry
+from core.services.hooks import HookBinding
+
+
+class ComponentState(StrEnum):
+    """Where a component stands. FOUND: loaded, not started."""
+
+    FOUND = "found"
+    DISABLED = "disabled"
+    FAILED = "failed"
+    ACTIVE = "active"
+    DEGRADED = "degraded"
+    QUARANTINED = "quarantined"
+    STOPPED = "stopped"
+
+
+class Stage(StrEnum):
+    """At which step a component failed."""
+
+    IMPORT = "import"
+    DECLARATION = "declaration"
+    CONFIGURATION = "configuration"
+    REQUIREMENT = "requirement"
+    START = "start"
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Component:
+    """The record of one component; the registry alone changes it.
+
+    source: where it was found; folder: its files are below this. reason, stage: why and where it failed. since_ms: when it came into its state, UTC.
+    instance: what was constructed; None unless it was loaded. config, requires, entries, hooks: what it declared.
+    """
+
+    kind: str
+    name: str
+    source: str
+    state: ComponentState = ComponentState.FOUND
+    reason: str = ""
+    stage: Stage | None = None
+    since_ms: int = 0
+    folder: Path | None = None
+    instance: Any = None
+    config: Any = None
+    requires: tuple[str, ...] = ()
+    entries: list[CatalogueEntry] = field(default_factory=list)
+    hooks: list[HookBinding] = field(default_factory=list)

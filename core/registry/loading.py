@@ -1,0 +1,216 @@
+"""Loads one component: import, construct, read its configuration, its declarations and its hooks."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any
+
+import structlog
+from pydantic import BaseModel
+
+from core.contracts.errors import DeclarationError
+from core.contracts.hooks import HOOKS
+from core.core_initializer import current_scope
+from core.declarations import HookMark
+from core.engine_base import EngineBase
+from core.interface_base import InterfaceBase
+from core.registry.catalogue import CatalogueEntry, build_entries
+from core.registry.configuration import ComponentTable, read_config
+from core.registry.discovery import EXPORT, Found
+from core.registry.near_names import suggestion
+from core.services.hooks import COLLECTS, HookBinding
+
+log = structlog.get_logger("rekku.registry")
+
+STATIC_INJECTION = "get_static_injection"
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}")
+_BASES = {"interface": InterfaceBase, "engine": EngineBase}
+
+
+class Scope:
+    """Collects what a component registers while it is being constructed."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+        self._open = True
+        self._registered: list[tuple[str, object | None]] = []
+
+    def register(self, kind: str, name: str, instance: object | None) -> None:
+        """Note a registration; one of another kind, or after loading, is reported and has no effect."""
+        if not self._open or kind != self._kind:
+            log.warning("a registration has no effect", kind=kind, component=name, loading=self._kind)
+            return
+        self._registered.append((name, instance))
+
+    def close(self) -> None:
+        """Take no more registrations."""
+        self._open = False
+
+    def name_of(self, instance: object) -> str | None:
+        """Return the name that was registered for `instance`, else the one that was announced, else None."""
+        named = [name for name, registered in self._registered if registered is instance]
+        announced = [name for name, registered in self._registered if registered is None]
+        names = named or announced
+        return names[-1] if names else None
+
+
+@dataclass(slots=True, kw_only=True)
+class Loading:
+    """One attempt to load a component; filled step by step, so that `stage` says where it ended."""
+
+    found: Found
+    config_for: Callable[[str, str], ComponentTable]
+    stage: str = "import"
+    name: str = ""
+    enabled: bool = True
+    instance: Any = None
+    config: BaseModel | None = None
+    requires: tuple[str, ...] = ()
+    entries: list[CatalogueEntry] = field(default_factory=list)
+    hooks: list[HookBinding] = field(default_factory=list)
+
+    def run(self) -> None:
+        """Load it. Blocks, and raises whatever its code raises: run it in a thread."""
+        scope = Scope(self.found.kind)
+        token = current_scope.set(scope)
+        try:
+            exported = _exported(self.found.load(), self.found)
+            self.instance = self._constructed(exported) if isinstance(exported, type) else exported
+        finally:
+            scope.close()
+            current_scope.reset(token)
+        self.stage = "declaration"
+        self.name = _checked_name(scope.name_of(self.instance) or self.found.name)
+        table = self.config_for(self.found.kind, self.name)
+        self.enabled = table.enabled
+        if not self.enabled:
+            return
+        _check_base(self.found.kind, self.instance)
+        self.stage = "configuration"
+        self.config = read_config(self.found.kind, self.name, self.instance, table)
+        if self.config is not None:
+            self.instance.config = self.config
+        self.stage = "declaration"
+        if self.found.kind == "plugin":
+            self.requires = _requires(self.name, self.instance)
+            self.entries = build_entries(self.name, self.instance)
+            self.hooks = _hooks(self.name, self.instance)
+            if not self.entries and not self.hooks and not hasattr(self.instance, "start"):
+                raise DeclarationError(
+                    f"{self.name} declares no action, no hook and no start.",
+                    cure="Derive it from AIPluginBase, or define get_supported_actions and handle_custom_action.",
+                )
+        else:
+            self.instance.name = self.name
+
+    def _constructed(self, cls: type) -> object:
+        try:
+            inspect.signature(cls).bind()
+        except ValueError:
+            pass  # a constructor written in C has no signature
+        except TypeError as error:
+            self.stage = "declaration"
+            raise DeclarationError(
+                f"{cls.__name__} cannot be constructed without arguments: {error}.",
+                cure="Give each a default; settings arrive as self.config, services as self.context.",
+            ) from error
+        return cls()
+
+
+def _exported(thing: object, found: Found) -> object:
+    """Return the class of a module, or the class or instance that was handed over."""
+    if not isinstance(thing, ModuleType):
+        return thing
+    if not hasattr(thing, EXPORT):
+        raise DeclarationError(
+            f"{found.name} does not export {EXPORT}.",
+            cure=f"Add {EXPORT} = YourClass at its end; the name of a file that is no {found.kind} starts with _.",
+        )
+    exported = getattr(thing, EXPORT)
+    if not isinstance(exported, type):
+        raise DeclarationError(
+            f"{found.name}.{EXPORT} is a {type(exported).__name__}, not a class.",
+            cure=f"Write {EXPORT} = YourClass, without parentheses.",
+        )
+    return exported
+
+
+def _checked_name(name: object) -> str:
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise DeclarationError(
+            f"{name!r} cannot be the name of a component.", cure="Use letters, digits, _ and -, a letter first."
+        )
+    return name
+
+
+def _check_base(kind: str, instance: object) -> None:
+    base = _BASES.get(kind)
+    if base is not None and not isinstance(instance, base):
+        raise DeclarationError(
+            f"{type(instance).__name__} is no {kind}.", cure=f"Derive it from {base.__module__}.{base.__name__}."
+        )
+
+
+def _requires(name: str, instance: object) -> tuple[str, ...]:
+    requires = getattr(instance, "requires", ())
+    if isinstance(requires, str) or not all(isinstance(one, str) for one in requires):
+        raise DeclarationError(
+            f"{name}.requires is {requires!r}.", cure='Write requires = ("other",), with the comma.'
+        )
+    return tuple(requires)
+
+
+def _hooks(name: str, instance: object) -> list[HookBinding]:
+    """Read the decorated methods, base classes first, then the older name of gather_context."""
+    bindings: list[HookBinding] = []
+    names = dict.fromkeys(method for base in reversed(type(instance).__mro__) for method in vars(base))
+    for method in names:
+        mark = getattr(inspect.getattr_static(type(instance), method), "_rekku_hook", None)
+        if isinstance(mark, HookMark):
+            if mark.name not in HOOKS:
+                raise DeclarationError(
+                    f"{name}.{method}: there is no hook {mark.name}.", cure=suggestion(mark.name, HOOKS)
+                )
+            bindings.append(
+                HookBinding(
+                    hook=mark.name,
+                    plugin=name,
+                    method=method,
+                    call=getattr(instance, method),
+                    priority=mark.priority,
+                    position=len(bindings),
+                )
+            )
+    injection = getattr(instance, STATIC_INJECTION, None)
+    if callable(injection) and not any(binding.method == STATIC_INJECTION for binding in bindings):
+        bindings.append(
+            HookBinding(
+                hook=COLLECTS,
+                plugin=name,
+                method=STATIC_INJECTION,
+                call=injection,
+                position=len(bindings),
+                injects=_positional(name, injection),
+            )
+        )
+    return bindings
+
+
+def _positional(name: str, injection: Callable[..., Any]) -> int:
+    """Return how many of (message, context) it takes."""
+    signature = inspect.signature(injection)
+    for count in (2, 1, 0):
+        try:
+            signature.bind(*(None,) * count)
+        except TypeError:
+            continue
+        return count
+    raise DeclarationError(
+        f"{name}.{STATIC_INJECTION}{signature} needs more than it is given.",
+        cure=f"Write {STATIC_INJECTION}(self, message, context).",
+    )

@@ -1,0 +1,55 @@
+"""Objects that plugins offer each other by name, withdrawn with the plugin that offered them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core.contracts.errors import DeclarationError, ServiceMissing
+from core.registry.near_names import suggestion
+
+
+class SharedServices:
+    """All services of one app."""
+
+    def __init__(self) -> None:
+        self._offered: dict[str, tuple[str, object]] = {}
+
+    def view(self, plugin: str) -> ServicesOfPlugin:
+        """Return what one plugin gets as `self.context.services`."""
+        return ServicesOfPlugin(self, plugin)
+
+    def provide(self, plugin: str, name: str, service: object) -> None:
+        """Offer `service` in the name of `plugin`; raises DeclarationError if another one offers that name."""
+        owner = self._offered.get(name, (plugin, None))[0]
+        if owner != plugin:
+            raise DeclarationError(
+                f"{plugin} provides the service {name}, which {owner} already provides.",
+                cure="Give it another name, or disable one of the two.",
+            )
+        self._offered[name] = (plugin, service)
+
+    def require(self, plugin: str, name: str) -> Any:
+        """Return a service; raises ServiceMissing."""
+        if name not in self._offered:
+            cure = f'Name the plugin that provides it in requires = ("…",). {suggestion(name, self._offered)}'
+            raise ServiceMissing(f"{plugin} asks for the service {name}, which nobody provides.", cure=cure.strip())
+        return self._offered[name][1]
+
+    def withdraw(self, plugin: str) -> None:
+        """Take back everything that a plugin offered."""
+        self._offered = {name: offer for name, offer in self._offered.items() if offer[0] != plugin}
+
+
+class ServicesOfPlugin:
+    """The `Services` of one plugin."""
+
+    def __init__(self, shared: SharedServices, plugin: str) -> None:
+        self._shared, self._plugin = shared, plugin
+
+    def provide(self, name: str, service: object) -> None:
+        """Offer `service` until this plugin stops; raises DeclarationError if another plugin offers that name."""
+        self._shared.provide(self._plugin, name, service)
+
+    def require(self, name: str) -> Any:
+        """Return what a plugin offers; raises ServiceMissing."""
+        return self._shared.require(self._plugin, name)

@@ -1,0 +1,140 @@
+"""Approvals: bound to one exact action, to who may give them and to an expiry; each works once."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import insert, select, update
+
+from core.contracts.actions import ActionEnvelope
+from core.contracts.inputs import Principal, Role
+from core.contracts.json import JsonObject, compact
+from core.storage.tables import approvals
+
+VALID_MS = 15 * 60 * 1000
+ANY_TRAINER = "role:trainer"
+_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """One row. scope: "" until it is given, then "once" or "turn". approver: a principal, or any trainer."""
+
+    id: str
+    turn_id: int
+    step: int
+    position: int
+    lane: str
+    envelope: ActionEnvelope
+    hash: str
+    principal: str
+    approver: str
+    reason: str
+    state: str
+    scope: str
+    expires_at_ms: int
+
+    def may_be_given_by(self, principal: Principal, role: Role) -> bool:
+        """Whether this principal is the one who was asked."""
+        return role is Role.TRAINER and self.approver in (ANY_TRAINER, str(principal))
+
+
+def new_id() -> str:
+    """Return an id that is short to type and hard to guess (40 bits)."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(8))
+
+
+def ask(conn: Any, approval: Approval, now_ms: int) -> None:
+    """Write down that an approval is waited for."""
+    conn.execute(
+        insert(approvals),
+        {
+            "id": approval.id,
+            "turn_id": approval.turn_id,
+            "step": approval.step,
+            "position": approval.position,
+            "lane": approval.lane,
+            "action": approval.envelope.type,
+            "payload": compact(approval.envelope.payload),
+            "hash": approval.hash,
+            "principal": approval.principal,
+            "approver": approval.approver,
+            "reason": approval.reason,
+            "state": "waiting",
+            "scope": "",
+            "decided_by": "",
+            "created_at_ms": now_ms,
+            "expires_at_ms": approval.expires_at_ms,
+        },
+    )
+
+
+def find(conn: Any, approval_id: str) -> Approval | None:
+    """Return an approval by its id."""
+    row = conn.execute(select(approvals).where(approvals.c.id == approval_id)).one_or_none()
+    if row is None:
+        return None
+    return Approval(
+        id=row.id,
+        turn_id=row.turn_id,
+        step=row.step,
+        position=row.position,
+        lane=row.lane,
+        envelope=ActionEnvelope(type=row.action, payload=json.loads(row.payload)),
+        hash=row.hash,
+        principal=row.principal,
+        approver=row.approver,
+        reason=row.reason,
+        state=row.state,
+        scope=row.scope,
+        expires_at_ms=row.expires_at_ms,
+    )
+
+
+def decide(conn: Any, approval_id: str, state: str, scope: str, decided_by: str, now_ms: int) -> bool:
+    """Approve or deny a waiting approval that has not expired; False when it is not waiting any more."""
+    statement = (
+        update(approvals)
+        .where(approvals.c.id == approval_id, approvals.c.state == "waiting", approvals.c.expires_at_ms > now_ms)
+        .values(state=state, scope=scope, decided_by=decided_by)
+    )
+    return bool(conn.execute(statement).rowcount)
+
+
+def use(conn: Any, approval_id: str) -> bool:
+    """Use up an approval that was given; False when it was used before."""
+    statement = update(approvals).where(approvals.c.id == approval_id, approvals.c.state == "approved")
+    return bool(conn.execute(statement.values(state="used")).rowcount)
+
+
+def expired(conn: Any, now_ms: int) -> list[Approval]:
+    """Mark the waiting approvals whose time is over, and return them, so that who asked can be told."""
+    ids = conn.execute(
+        select(approvals.c.id).where(approvals.c.state == "waiting", approvals.c.expires_at_ms <= now_ms).limit(100)
+    ).scalars()
+    over = []
+    for approval_id in list(ids):
+        conn.execute(update(approvals).where(approvals.c.id == approval_id).values(state="expired"))
+        approval = find(conn, approval_id)
+        if approval is not None:
+            over.append(approval)
+    return over
+
+
+def granted_actions(conn: Any, turn_id: int) -> frozenset[str]:
+    """Return the action types that were approved for the rest of a turn."""
+    rows = conn.execute(
+        select(approvals.c.action).where(
+            approvals.c.turn_id == turn_id, approvals.c.scope == "turn", approvals.c.state.in_(("approved", "used"))
+        )
+    )
+    return frozenset(rows.scalars())
+
+
+def listing(conn: Any, limit: int) -> list[JsonObject]:
+    """Return the newest approvals for people."""
+    rows = conn.execute(select(approvals).order_by(approvals.c.created_at_ms.desc()).limit(limit))
+    return [dict(row._mapping) | {"payload": json.loads(row.payload)} for row in rows]

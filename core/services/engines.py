@@ -1,0 +1,88 @@
+"""The engines of an installation: which ones are asked, in which order, started when they are needed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+from core.contracts.engine import EngineReply, EngineRequest
+from core.contracts.errors import EngineError, EngineTimeout, EngineUnavailable
+from core.engine_base import EngineBase
+from core.services.foreign import ForeignCalls, Raised
+from core.services.mask import Masker
+
+START_DEADLINE_S = 30.0
+
+
+class EngineHandle:
+    """One engine, asked through a deadline of our own; see `core.turn.stages.ask_engine.AskableEngine`."""
+
+    def __init__(self, name: str, engine: EngineBase, foreign: ForeignCalls, masker: Masker) -> None:
+        self.name = name
+        self.engine = engine
+        self._foreign = foreign
+        self._masker = masker
+        self._starting = asyncio.Lock()
+        self._started = False
+
+    async def ready(self) -> None:
+        """Start the engine unless it is; raises EngineUnavailable."""
+        if self._started:
+            return
+        async with self._starting:
+            if self._started:
+                return
+            outcome = await self._foreign.call(f"start of engine {self.name}", self.engine.start, START_DEADLINE_S)
+            if isinstance(outcome, Raised):
+                raise EngineUnavailable(f"The engine {self.name} cannot start: {outcome.sentence}", retryable=False)
+            self._started = True
+
+    async def ask(self, request: EngineRequest, timeout_s: float) -> EngineReply:
+        """Ask once; raises EngineError, never later than after `timeout_s` seconds and a grace."""
+        await self.ready()
+        masked = replace(
+            request,
+            messages=tuple(replace(m, content=self._masker.text(m.content)) for m in request.messages),
+        )
+        outcome = await self._foreign.call(f"engine {self.name}", lambda: self.engine.complete(masked), timeout_s)
+        if not isinstance(outcome, Raised):
+            return outcome.value
+        if outcome.timed_out:
+            raise EngineTimeout(f"There was no answer within {timeout_s:.0f} s.")
+        if isinstance(outcome.error, EngineError):
+            raise outcome.error
+        raise EngineUnavailable(self._masker.text(f"It failed ({outcome.sentence})."), retryable=False)
+
+    async def stop(self) -> None:
+        """Stop the engine if it was started."""
+        if self._started:
+            self._started = False
+            await self._foreign.call(f"stop of engine {self.name}", self.engine.stop, 10.0)
+
+
+class Engines:
+    """All engines by name, and the chain that is asked where a session names none."""
+
+    def __init__(self, handles: Sequence[EngineHandle], chain: Sequence[str]) -> None:
+        self._handles = {handle.name: handle for handle in handles}
+        self.default_chain = tuple(chain)
+
+    @property
+    def names(self) -> list[str]:
+        """The engines that can be chosen."""
+        return sorted(self._handles)
+
+    def get(self, name: str) -> EngineHandle | None:
+        """Return an engine by name."""
+        return self._handles.get(name)
+
+    def chain(self, chosen: str) -> list[EngineHandle]:
+        """Return the engines in the order in which they are asked: the chosen one first, then the default chain."""
+        names = dict.fromkeys([*([chosen] if chosen else []), *self.default_chain])
+        return [self._handles[name] for name in names if name in self._handles]
+
+    async def stop(self) -> None:
+        """Stop all that were started."""
+        for handle in self._handles.values():
+            await handle.stop()

@@ -1,0 +1,81 @@
+"""Calls of foreign code (plugins, interfaces, engines): a deadline, isolation, and failures as values."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import structlog
+
+from core.contracts.errors import RekkuError
+
+T = TypeVar("T")
+log = structlog.get_logger("rekku.foreign")
+
+CANCEL_GRACE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Returned(Generic[T]):
+    """The call came back with a value."""
+
+    value: T
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """The call raised; `timed_out` when its deadline passed. `sentence` is fit for the model and the user."""
+
+    error: BaseException
+    timed_out: bool = False
+
+    @property
+    def sentence(self) -> str:
+        """What went wrong, in one line."""
+        if isinstance(self.error, RekkuError):
+            return self.error.explain()
+        first_line = (str(self.error).strip().splitlines() or [""])[0]
+        return f"{type(self.error).__name__}: {first_line}" if first_line else type(self.error).__name__
+
+
+class ForeignCalls:
+    """Makes calls of foreign code. It owns the calls that did not end in time until they do."""
+
+    def __init__(self) -> None:
+        self._overdue: set[asyncio.Task[Any]] = set()
+
+    async def call(self, label: str, make: Callable[[], Awaitable[T]], timeout_s: float) -> Returned[T] | Raised:
+        """Run `make()`, in its own task, for `timeout_s` seconds at most.
+
+        A call that swallows its cancellation is left behind after a grace of a second, so that it cannot hold its
+        caller. Cancellation of the caller cancels the call and propagates.
+        """
+        task = asyncio.ensure_future(_run(make))
+        try:
+            done, _ = await asyncio.wait({task}, timeout=timeout_s)
+        except asyncio.CancelledError:
+            await self._abandon(label, task)
+            raise
+        if not done:
+            await self._abandon(label, task)
+            return Raised(TimeoutError(f"{label} took longer than {timeout_s:g} s"), timed_out=True)
+        if task.cancelled():
+            return Raised(RuntimeError(f"{label} cancelled itself"))
+        error = task.exception()
+        return Raised(error) if error is not None else Returned(task.result())
+
+    async def _abandon(self, label: str, task: asyncio.Task[Any]) -> None:
+        task.cancel()
+        await asyncio.wait({task}, timeout=CANCEL_GRACE_S)
+        if not task.done():
+            log.error("does not end when it is cancelled", call=label)
+            self._overdue.add(task)
+            task.add_done_callback(self._overdue.discard)
+        elif not task.cancelled():
+            task.exception()
+
+
+async def _run(make: Callable[[], Awaitable[T]]) -> T:
+    return await make()

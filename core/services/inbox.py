@@ -1,0 +1,265 @@
+"""The inbox: what came in, once each, claimed by lease. Functions of a connection, run inside `transact`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import and_, bindparam, func, insert, or_, select, update
+
+from core.contracts.errors import LeaseLost
+from core.contracts.inputs import Address, Attachment, Input, InputKind, Origin, Principal, Quoted
+from core.contracts.json import compact
+from core.storage.tables import inbox
+
+LEASE_MS = 30_000
+DEDUPE_KEPT_MS = 30 * 24 * 3600 * 1000
+OPEN = ("waiting", "running")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """The right to work on one input: `owner` and `epoch` are checked by every commit."""
+
+    input_id: int
+    owner: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """An input that was claimed, how often it had been begun before, and its turn (0: not opened yet)."""
+
+    input: Input
+    lease: Lease
+    resumed: int
+    turn_id: int
+    received_at_ms: int
+
+
+_known = select(inbox.c.id).where(inbox.c.interface == bindparam("i"), inbox.c.dedupe_key == bindparam("k"))
+_free = or_(inbox.c.state == "waiting", and_(inbox.c.state == "running", inbox.c.lease_until_ms < bindparam("now")))
+_row = (
+    inbox.c.id,
+    inbox.c.kind,
+    inbox.c.principal,
+    inbox.c.dedupe_key,
+    inbox.c.interface,
+    inbox.c.lane,
+    inbox.c.body,
+    inbox.c.state,
+    inbox.c.turn_id,
+    inbox.c.resumed,
+    inbox.c.lease_epoch,
+    inbox.c.lease_until_ms,
+    inbox.c.not_before_ms,
+    inbox.c.received_at_ms,
+)
+_head = (
+    select(*_row)
+    .where(
+        inbox.c.lane == bindparam("lane"),
+        inbox.c.state.in_(OPEN),
+        inbox.c.passes_lanes.is_(False),
+        inbox.c.not_before_ms <= bindparam("now"),
+    )
+    .order_by(inbox.c.id)
+    .limit(1)
+)
+_one = select(*_row).where(inbox.c.id == bindparam("input"), inbox.c.state.in_(OPEN))
+_take = (
+    update(inbox)
+    .where(inbox.c.id == bindparam("row"), inbox.c.lease_epoch == bindparam("seen"))
+    .values(
+        state="running",
+        resumed=bindparam("times"),
+        lease_owner=bindparam("owner"),
+        lease_epoch=bindparam("epoch"),
+        lease_until_ms=bindparam("until"),
+    )
+)
+_held = (
+    inbox.c.id == bindparam("row"),
+    inbox.c.lease_owner == bindparam("holder"),
+    inbox.c.lease_epoch == bindparam("held"),
+)
+_finish = update(inbox).where(*_held).values(state="done", lease_owner="")
+_keep = update(inbox).where(*_held).values(lease_until_ms=bindparam("until"))
+_opened = update(inbox).where(*_held).values(turn_id=bindparam("turn"))
+_release = update(inbox).where(*_held, inbox.c.state == "running").values(state="waiting", lease_owner="")
+
+
+def load(conn: Any, input_id: int) -> Input:
+    """Return an input that is known to be there."""
+    return _decode(conn.execute(select(*_row).where(inbox.c.id == input_id)).one())
+
+
+def put(conn: Any, input: Input, now_ms: int, *, passes_lanes: bool, state: str = "waiting") -> tuple[int, bool]:
+    """Store an input; return its row's id and whether it was there before."""
+    known = conn.execute(_known, {"i": input.principal.interface, "k": input.dedupe_key}).scalar()
+    if known is not None:
+        return known, True
+    values = {
+        "interface": input.principal.interface,
+        "dedupe_key": input.dedupe_key,
+        "lane": str(input.address),
+        "kind": input.kind.value,
+        "principal": str(input.principal),
+        "body": _encode(input),
+        "passes_lanes": passes_lanes,
+        "not_before_ms": input.not_before_ms,
+        "received_at_ms": now_ms,
+        "state": state,
+        "turn_id": input.data.get("turn_id", 0) if input.kind is InputKind.CONTINUATION else 0,
+        "resumed": 0,
+        "lease_owner": "",
+        "lease_epoch": 0,
+        "lease_until_ms": 0,
+    }
+    return conn.execute(insert(inbox), values).inserted_primary_key[0], False
+
+
+def claim_head(conn: Any, lane: str, owner: str, now_ms: int) -> Claimed | None:
+    """Claim the oldest open input of a lane; None when there is none or somebody works on it."""
+    return _claim(conn, conn.execute(_head, {"lane": lane, "now": now_ms}).one_or_none(), owner, now_ms)
+
+
+def claim_one(conn: Any, input_id: int, owner: str, now_ms: int) -> Claimed | None:
+    """Claim an input that passes its lane by."""
+    return _claim(conn, conn.execute(_one, {"input": input_id}).one_or_none(), owner, now_ms)
+
+
+def _claim(conn: Any, row: Any, owner: str, now_ms: int) -> Claimed | None:
+    if row is None or (row.state == "running" and row.lease_until_ms >= now_ms):
+        return None
+    resumed = row.resumed + (1 if row.state == "running" else 0)
+    epoch = row.lease_epoch + 1
+    taken = conn.execute(
+        _take,
+        {
+            "row": row.id,
+            "seen": row.lease_epoch,
+            "times": resumed,
+            "owner": owner,
+            "epoch": epoch,
+            "until": now_ms + LEASE_MS,
+        },
+    ).rowcount
+    if not taken:
+        return None
+    return Claimed(
+        input=_decode(row),
+        lease=Lease(input_id=row.id, owner=owner, epoch=epoch),
+        resumed=resumed,
+        turn_id=row.turn_id,
+        received_at_ms=row.received_at_ms,
+    )
+
+
+def _fenced(conn: Any, statement: Any, lease: Lease, **values: Any) -> None:
+    held = {"row": lease.input_id, "holder": lease.owner, "held": lease.epoch, **values}
+    if conn.execute(statement, held).rowcount != 1:
+        raise LeaseLost(f"Input {lease.input_id} was taken over by another process.")
+
+
+def check(conn: Any, lease: Lease, now_ms: int) -> None:
+    """Renew a lease, and so make sure that it is still held; raises LeaseLost."""
+    _fenced(conn, _keep, lease, until=now_ms + LEASE_MS)
+
+
+def opened(conn: Any, lease: Lease, turn_id: int) -> None:
+    """Note the turn that was opened for an input; raises LeaseLost."""
+    _fenced(conn, _opened, lease, turn=turn_id)
+
+
+def finish(conn: Any, lease: Lease) -> None:
+    """Mark an input as done; raises LeaseLost."""
+    _fenced(conn, _finish, lease)
+
+
+def release(conn: Any, lease: Lease) -> None:
+    """Give an unfinished input back, for the next start; nothing happens when the lease is lost."""
+    conn.execute(_release, {"row": lease.input_id, "holder": lease.owner, "held": lease.epoch})
+
+
+def open_lanes(conn: Any, now_ms: int) -> list[str]:
+    """Return the lanes in which something can be claimed now."""
+    statement = (
+        select(inbox.c.lane)
+        .where(_free, inbox.c.state.in_(OPEN), inbox.c.not_before_ms <= now_ms, inbox.c.passes_lanes.is_(False))
+        .group_by(inbox.c.lane)
+        .order_by(func.min(inbox.c.id))
+    )
+    return list(conn.execute(statement, {"now": now_ms}).scalars())
+
+
+def open_passing(conn: Any, now_ms: int) -> list[int]:
+    """Return the open inputs that pass their lanes by."""
+    statement = select(inbox.c.id).where(_free, inbox.c.state.in_(OPEN), inbox.c.passes_lanes.is_(True))
+    return list(conn.execute(statement.order_by(inbox.c.id), {"now": now_ms}).scalars())
+
+
+def next_instant(conn: Any, now_ms: int) -> int | None:
+    """Return when the next input that waits for its time is due, in UTC milliseconds."""
+    statement = select(func.min(inbox.c.not_before_ms)).where(
+        inbox.c.state == "waiting", inbox.c.not_before_ms > now_ms
+    )
+    instant: int | None = conn.execute(statement).scalar()
+    return instant
+
+
+def expire_leases(conn: Any) -> None:
+    """Void all leases: whoever held them is known to be gone (one home belongs to one process)."""
+    conn.execute(update(inbox).where(inbox.c.state == "running").values(lease_until_ms=0))
+
+
+def count_open(conn: Any) -> int:
+    """Return how many inputs are not done."""
+    return int(conn.execute(select(func.count()).select_from(inbox).where(inbox.c.state.in_(OPEN))).scalar())
+
+
+def forget_old(conn: Any, now_ms: int, limit: int = 500) -> int:
+    """Delete done inputs whose dedupe keys need not be kept any more; return how many."""
+    old = (
+        select(inbox.c.id)
+        .where(inbox.c.state == "done", inbox.c.received_at_ms < now_ms - DEDUPE_KEPT_MS)
+        .limit(limit)
+    )
+    ids = list(conn.execute(old).scalars())
+    if ids:
+        conn.execute(inbox.delete().where(inbox.c.id.in_(ids)))
+    return len(ids)
+
+
+def _encode(input: Input) -> str:
+    body: dict[str, Any] = {"text": input.text}
+    if input.author_name:
+        body["author_name"] = input.author_name
+    if input.quoted:
+        body["quoted"] = [asdict(quoted) for quoted in input.quoted]
+    if input.attachments:
+        body["attachments"] = [asdict(attachment) for attachment in input.attachments]
+    if input.origin is not Origin.USER:
+        body["origin"] = input.origin.value
+    if input.data:
+        body["data"] = input.data
+    # A lone surrogate cannot be stored as UTF-8; it stays readable as its escape.
+    return compact(body).encode("utf-8", "backslashreplace").decode()
+
+
+def _decode(row: Any) -> Input:
+    body = json.loads(row.body)
+    return Input(
+        kind=InputKind(row.kind),
+        principal=Principal.parse(row.principal),
+        address=Address.parse(row.lane),
+        dedupe_key=row.dedupe_key,
+        text=body["text"],
+        author_name=body.get("author_name", ""),
+        quoted=tuple(Quoted(**quoted) for quoted in body.get("quoted", ())),
+        attachments=tuple(Attachment(**attachment) for attachment in body.get("attachments", ())),
+        origin=Origin(body.get("origin", Origin.USER)),
+        not_before_ms=row.not_before_ms,
+        data=body.get("data", {}),
+    )

@@ -1,0 +1,49 @@
+"""Known secret values, masked wherever text leaves the process or is written down."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core.contracts.json import Json
+
+SHORTEST = 6
+"""Shorter secrets are not masked: they would tear words apart. The settings refuse them."""
+
+
+class Masker:
+    """Replaces known secret values in texts and JSON values by their names."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+
+    def learn(self, name: str, value: str) -> None:
+        """Mask `value` as `[NAME]` from now on."""
+        if len(value) >= SHORTEST:
+            self._names[value] = f"[{name}]"
+
+    def text(self, text: str) -> str:
+        """Return `text` without secrets."""
+        for value, name in self._names.items():
+            if value in text:
+                text = text.replace(value, name)
+        return text
+
+    def value(self, value: Json) -> Json:
+        """Return a JSON value without secrets, keys included."""
+        if not self._names:
+            return value
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, list):
+            return [self.value(item) for item in value]
+        if isinstance(value, dict):
+            return {self.text(str(key)): self.value(item) for key, item in value.items()}
+        return value
+
+    def processor(self, logger: Any, method: str, event: Any) -> Any:
+        """Mask a structlog event; a processor."""
+        if not self._names:
+            return event
+        return {
+            key: self.text(str(item)) if not isinstance(item, int | float) else item for key, item in event.items()
+        }

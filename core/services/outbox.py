@@ -1,0 +1,180 @@
+"""The outbox: what must go out, one row a part, in order per address. Functions of a connection."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import bindparam, delete, func, insert, select, update
+
+from core.contracts.deliveries import Part
+from core.contracts.inputs import Address
+from core.contracts.json import JsonObject, compact
+from core.storage.tables import outbox
+
+OPEN = ("waiting", "sending")
+LEASE_MS = 60_000
+BATCH = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingPart:
+    """A part that is to be sent, and what is known of it."""
+
+    row_id: int
+    part: Part
+    attempts: int
+    not_before_ms: int
+    expires_at_ms: int
+    turn_id: int
+    epoch: int
+
+
+_heads = (
+    select(outbox)
+    .where(outbox.c.address == bindparam("to"), outbox.c.state.in_(OPEN))
+    .order_by(outbox.c.id)
+    .limit(BATCH)
+)
+_take = (
+    update(outbox)
+    .where(outbox.c.id == bindparam("row"), outbox.c.lease_epoch == bindparam("seen"))
+    .values(
+        state="sending",
+        attempts=outbox.c.attempts + 1,
+        lease_owner=bindparam("owner"),
+        lease_epoch=bindparam("epoch"),
+        lease_until_ms=bindparam("until"),
+    )
+)
+_held = (outbox.c.id == bindparam("row"), outbox.c.lease_epoch == bindparam("held"))
+_sent = (
+    update(outbox).where(*_held).values(state="sent", message_id=bindparam("message"), ended_at_ms=bindparam("at"))
+)
+_dead = update(outbox).where(*_held).values(state="dead", reason=bindparam("why"), ended_at_ms=bindparam("at"))
+_later = (
+    update(outbox).where(*_held).values(state="waiting", reason=bindparam("why"), not_before_ms=bindparam("when"))
+)
+
+
+def put(conn: Any, parts: Sequence[tuple[Part, float]], turn_id: int, now_ms: int) -> list[int]:
+    """Store parts, each with its time to live in seconds, in order; return their rows' ids."""
+    ids = []
+    for part, ttl_s in parts:
+        values = {
+            "address": str(part.address),
+            "interface": part.address.interface,
+            "turn_id": turn_id,
+            "text": part.text,
+            "body": compact(part.body),
+            "state": "waiting",
+            "attempts": 0,
+            "not_before_ms": 0,
+            "expires_at_ms": now_ms + int(ttl_s * 1000),
+            "reason": "",
+            "message_id": "",
+            "lease_owner": "",
+            "lease_epoch": 0,
+            "lease_until_ms": 0,
+            "created_at_ms": now_ms,
+            "ended_at_ms": 0,
+        }
+        ids.append(conn.execute(insert(outbox), values).inserted_primary_key[0])
+    return ids
+
+
+def pending(conn: Any, address: str) -> list[PendingPart]:
+    """Return the next parts of an address, in order."""
+    return [
+        PendingPart(
+            row_id=row.id,
+            part=Part(address=Address.parse(row.address), text=row.text, body=json.loads(row.body), id=str(row.id)),
+            attempts=row.attempts,
+            not_before_ms=row.not_before_ms,
+            expires_at_ms=row.expires_at_ms,
+            turn_id=row.turn_id,
+            epoch=row.lease_epoch,
+        )
+        for row in conn.execute(_heads, {"to": address})
+    ]
+
+
+def take(conn: Any, pending_part: PendingPart, owner: str, now_ms: int) -> bool:
+    """Claim a part for sending; False when somebody else has it."""
+    values = {
+        "row": pending_part.row_id,
+        "seen": pending_part.epoch,
+        "owner": owner,
+        "epoch": pending_part.epoch + 1,
+        "until": now_ms + LEASE_MS,
+    }
+    return bool(conn.execute(_take, values).rowcount)
+
+
+def sent(conn: Any, row_id: int, epoch: int, message_id: str, now_ms: int) -> None:
+    """The platform took it."""
+    conn.execute(_sent, {"row": row_id, "held": epoch, "message": message_id[:190], "at": now_ms})
+
+
+def bury(conn: Any, row_id: int, epoch: int, reason: str, now_ms: int) -> None:
+    """It can never be delivered: a dead letter with its reason."""
+    conn.execute(_dead, {"row": row_id, "held": epoch, "why": reason, "at": now_ms})
+
+
+def postpone(conn: Any, row_id: int, epoch: int, reason: str, until_ms: int) -> None:
+    """Try again at `until_ms`; the parts behind it wait."""
+    conn.execute(_later, {"row": row_id, "held": epoch, "why": reason, "when": until_ms})
+
+
+def open_addresses(conn: Any) -> list[tuple[str, str]]:
+    """Return (address, interface) of all that has something to send."""
+    rows = conn.execute(
+        select(outbox.c.address, outbox.c.interface)
+        .where(outbox.c.state.in_(OPEN))
+        .group_by(outbox.c.address, outbox.c.interface)
+    )
+    return [(row.address, row.interface) for row in rows]
+
+
+def listing(conn: Any, states: Sequence[str], limit: int) -> list[JsonObject]:
+    """Return the newest rows in `states`, newest first, for people."""
+    columns = (
+        "id",
+        "address",
+        "state",
+        "attempts",
+        "reason",
+        "text",
+        "created_at_ms",
+        "expires_at_ms",
+        "ended_at_ms",
+    )
+    rows = conn.execute(
+        select(*(outbox.c[name] for name in columns))
+        .where(outbox.c.state.in_(states))
+        .order_by(outbox.c.id.desc())
+        .limit(limit)
+    )
+    return [dict(row._mapping) for row in rows]
+
+
+def counts(conn: Any) -> dict[str, int]:
+    """Return how many rows stand in each state."""
+    return {state: n for state, n in conn.execute(select(outbox.c.state, func.count()).group_by(outbox.c.state))}
+
+
+def retry(conn: Any, row_ids: Sequence[int] | None, now_ms: int, ttl_ms: int) -> int:
+    """Put dead letters (all when `row_ids` is None) back to waiting; return how many."""
+    statement = update(outbox).where(outbox.c.state == "dead")
+    if row_ids is not None:
+        statement = statement.where(outbox.c.id.in_(row_ids))
+    values = {"state": "waiting", "not_before_ms": 0, "expires_at_ms": now_ms + ttl_ms, "ended_at_ms": 0}
+    return int(conn.execute(statement.values(**values)).rowcount)
+
+
+def prune(conn: Any, before_ms: int, states: Sequence[str] = ("sent", "dead")) -> int:
+    """Delete what ended before `before_ms`; return how many."""
+    statement = delete(outbox).where(outbox.c.state.in_(states), outbox.c.ended_at_ms < before_ms)
+    return int(conn.execute(statement).rowcount)

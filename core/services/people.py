@@ -1,0 +1,42 @@
+"""Who is who: roles from immutable ids, never from names or from what anybody says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from core.contracts.inputs import Address, Principal, Role
+from core.interface_base import InterfaceBase
+
+
+class People:
+    """Knows the role of every principal. `trainer_ids`: as `interface:user_id`. `strangers`: the role of the rest."""
+
+    def __init__(
+        self,
+        trainer_ids: Iterable[str],
+        strangers: Role,
+        interfaces: Callable[[], Mapping[str, InterfaceBase]],
+    ) -> None:
+        self._trainer_ids = frozenset(trainer_ids)
+        self._strangers = strangers
+        self._interfaces = interfaces
+
+    def role(self, principal: Principal) -> Role:
+        """Return the role that a principal has now."""
+        if str(principal) in self._trainer_ids:
+            return Role.TRAINER
+        interface = self._interfaces().get(principal.interface)
+        if interface is not None and principal.user_id in interface.local_trainers():
+            return Role.TRAINER
+        return self._strangers
+
+    def trainer_addresses(self) -> list[Address]:
+        """Return the private chats in which trainers can be asked, on the interfaces that run."""
+        addresses = []
+        for name, interface in sorted(self._interfaces().items()):
+            configured = {p.user_id for p in map(Principal.parse, self._trainer_ids) if p.interface == name}
+            for user_id in sorted(configured | interface.local_trainers()):
+                address = interface.private_address(user_id)
+                if address is not None and address not in addresses:
+                    addresses.append(address)
+        return addresses

@@ -1,0 +1,7 @@
+"""Everything that a user can set, and where it is read from: the environment, `.env` and `rekku.toml`."""
+
+from core.settings.components import ComponentTable
+from core.settings.load import ensure_home, load_settings
+from core.settings.model import KEYS, Access, PromptSettings, Settings
+
+__all__ = ["KEYS", "Access", "ComponentTable", "PromptSettings", "Settings", "ensure_home", "load_settings"]

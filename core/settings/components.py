@@ -1,0 +1,50 @@
+"""The tables of single components, whose mistakes concern these alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from core.contracts.json import Json, JsonObject
+from core.settings.expansion import Expansion
+from core.settings.secrets import SHORTEST_SECRET, secret_values
+
+COMPONENT_KINDS = ("plugins", "interfaces", "engines")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComponentTable:
+    """One `[plugins.NAME]`, `[interfaces.NAME]` or `[engines.NAME]`.
+
+    values: its own keys, expanded, to be checked against its `Config`. error: why the table cannot be used, which
+    concerns that component alone; "" when it can. enabled: `enabled`. priority: `priority`, where the hooks of a
+    plugin stand among those of others (lower first); None leaves it to the plugin.
+    """
+
+    values: JsonObject = field(default_factory=dict, repr=False)
+    error: str = ""
+    enabled: bool = True
+    priority: int | None = None
+
+
+def read_component(place: str, table: Json, expansion: Expansion) -> ComponentTable:
+    """Read one component's table; what is wrong with it becomes its `error`."""
+    if not isinstance(table, dict):
+        return ComponentTable(error=f"[{place}]: must be a table.")
+    try:
+        values: JsonObject = expansion.value(table)
+    except ValueError as error:
+        return ComponentTable(error=f"[{place}]: {error}", enabled=table.get("enabled") is not False)
+    errors = [
+        f"{name}: a secret of {len(value)} characters is too short; it needs {SHORTEST_SECRET} at least."
+        for name, value in secret_values(place, values)
+        if len(value) < SHORTEST_SECRET
+    ]
+    enabled = values.pop("enabled", True)
+    if not isinstance(enabled, bool):
+        errors.append(f"[{place}]: enabled must be true or false, without quotes.")
+        enabled = True
+    priority = values.pop("priority", None)
+    if priority is not None and (isinstance(priority, bool) or not isinstance(priority, int)):
+        errors.append(f"[{place}]: priority must be a whole number, without quotes.")
+        priority = None
+    return ComponentTable(values=values, error=" ".join(errors), enabled=enabled, priority=priority)

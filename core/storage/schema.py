@@ -1,0 +1,56 @@
+"""Bringing the schema up to date: migrations on start, and Alembic imported only when there are some to run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import inspect, text
+
+from core.contracts.errors import StorageError
+from core.contracts.services import Database
+from core.storage.tables import metadata
+
+HEAD = "0001"
+"""The newest migration; a test compares it with the folder."""
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def revision(conn: Any) -> str:
+    """Return the schema's revision, or "" for an empty database."""
+    if not inspect(conn).has_table("alembic_version"):
+        return ""
+    return conn.execute(text("SELECT version_num FROM alembic_version")).scalar() or ""
+
+
+async def upgrade(database: Database) -> str:
+    """Bring the schema to HEAD and return the revision that was found; raises StorageError for a newer one."""
+    found = await database.read(revision)
+    if found == HEAD:
+        return found
+    if found > HEAD:
+        raise StorageError(
+            f"The database has schema {found}, this version of Rekku knows up to {HEAD}.",
+            cure="Install the newer version of Rekku again, or restore a backup made before the upgrade.",
+        )
+    await database.transact(create_all if not found else migrate)
+    return found
+
+
+def create_all(conn: Any) -> None:
+    """Create every table of an empty database at once; a test shows that the migrations lead to the same."""
+    metadata.create_all(conn)
+    conn.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
+    conn.execute(text("INSERT INTO alembic_version (version_num) VALUES (:head)"), {"head": HEAD})
+
+
+def migrate(conn: Any) -> None:
+    """Run the migrations that are missing, inside the transaction of `conn`."""
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = conn
+    command.upgrade(config, "head")

@@ -1,0 +1,219 @@
+"""Every table of the core, for SQLite, MariaDB and PostgreSQL alike.
+
+Times are UTC milliseconds in 64-bit integers. Addresses and principals are stored as their text. JSON is stored
+as text, since the three databases disagree about JSON types and nothing here is searched by its inside.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
+from sqlalchemy.dialects import mysql
+
+metadata = MetaData()
+
+Id = BigInteger().with_variant(Integer, "sqlite")
+LongText = Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
+Key = String(190)
+Word = String(40)
+
+_MYSQL: dict[str, Any] = {"mysql_charset": "utf8mb4", "mysql_engine": "InnoDB"}
+
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("interface", Word, nullable=False),
+    Column("dedupe_key", Key, nullable=False),
+    Column("lane", String(400), nullable=False),
+    Column("kind", Word, nullable=False),
+    Column("principal", Key, nullable=False),
+    Column("body", LongText, nullable=False),
+    Column("passes_lanes", Boolean, nullable=False, default=False),
+    Column("not_before_ms", BigInteger, nullable=False, default=0),
+    Column("received_at_ms", BigInteger, nullable=False),
+    Column("state", Word, nullable=False),
+    Column("turn_id", Id, nullable=False, default=0),
+    Column("resumed", Integer, nullable=False, default=0),
+    Column("lease_owner", Word, nullable=False, default=""),
+    Column("lease_epoch", Integer, nullable=False, default=0),
+    Column("lease_until_ms", BigInteger, nullable=False, default=0),
+    UniqueConstraint("interface", "dedupe_key", name="inbox_dedupe"),
+    Index("inbox_open", "state", "not_before_ms"),
+    Index("inbox_lane", "lane", "state", "id", mysql_length={"lane": 190}),
+    Index("inbox_received", "received_at_ms"),
+    **_MYSQL,
+)
+"""What came in. state: waiting, running, done."""
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("lane", String(400), nullable=False),
+    Column("engine", Word, nullable=False, default=""),
+    Column("model", Key, nullable=False, default=""),
+    Column("persona", Key, nullable=False, default=""),
+    Column("summary", LongText, nullable=False, default=""),
+    Column("summary_tainted", Boolean, nullable=False, default=False),
+    Column("summarized_to", Id, nullable=False, default=0),
+    Column("started_at_ms", BigInteger, nullable=False),
+    Column("closed_at_ms", BigInteger, nullable=False, default=0),
+    Index("sessions_lane", "lane", "closed_at_ms", mysql_length={"lane": 190}),
+    **_MYSQL,
+)
+"""A lane's conversations; the open one has closed_at_ms 0. History up to row `summarized_to` is in `summary`."""
+
+turns = Table(
+    "turns",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("input_id", Id, nullable=False),
+    Column("session_id", Id, nullable=False),
+    Column("lane", String(400), nullable=False),
+    Column("principal", Key, nullable=False),
+    Column("origin", Word, nullable=False),
+    Column("state", Word, nullable=False),
+    Column("reason", Text, nullable=False, default=""),
+    Column("steps", Integer, nullable=False, default=0),
+    Column("started_at_ms", BigInteger, nullable=False),
+    Column("ended_at_ms", BigInteger, nullable=False, default=0),
+    Index("turns_input", "input_id"),
+    **_MYSQL,
+)
+"""state: running, awaiting_approval, complete, aborted, error."""
+
+replies = Table(
+    "replies",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("turn_id", Id, nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("engine", Word, nullable=False),
+    Column("model", Key, nullable=False),
+    Column("text", LongText, nullable=False),
+    Column("finish_reason", Word, nullable=False),
+    Column("prompt_bytes", Integer, nullable=False, default=0),
+    Column("prompt_tokens", Integer),
+    Column("cached_tokens", Integer),
+    Column("completion_tokens", Integer),
+    Column("tainted", Boolean, nullable=False, default=False),
+    Column("at_ms", BigInteger, nullable=False),
+    UniqueConstraint("turn_id", "step", "attempt", name="replies_place"),
+    **_MYSQL,
+)
+"""Every raw reply of a model, corrections included, recorded before its actions run."""
+
+steps = Table(
+    "steps",
+    metadata,
+    Column("turn_id", Id, primary_key=True, autoincrement=False),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("tainted", Boolean, nullable=False, default=False),
+    Column("at_ms", BigInteger, nullable=False),
+    **_MYSQL,
+)
+"""The committed steps; their actions and outcomes stand in the ledger."""
+
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("turn_id", Id, nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("action", Key, nullable=False),
+    Column("payload", LongText, nullable=False),
+    Column("hash", String(64), nullable=False),
+    Column("effect", Word, nullable=False),
+    Column("principal", Key, nullable=False),
+    Column("status", Word, nullable=False),
+    Column("reason", Text, nullable=False, default=""),
+    Column("output", LongText),
+    Column("tainted", Boolean, nullable=False, default=False),
+    Column("approval_id", Word, nullable=False, default=""),
+    Column("started_at_ms", BigInteger, nullable=False),
+    Column("ended_at_ms", BigInteger, nullable=False, default=0),
+    UniqueConstraint("turn_id", "step", "position", name="ledger_place"),
+    **_MYSQL,
+)
+"""What was done. status: started (an intent whose end is not known yet) or one of OutcomeStatus."""
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("session_id", Id, nullable=False),
+    Column("turn_id", Id, nullable=False, default=0),
+    Column("role", Word, nullable=False),
+    Column("author", Key, nullable=False, default=""),
+    Column("text", LongText, nullable=False),
+    Column("tainted", Boolean, nullable=False, default=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Index("messages_session", "session_id", "id"),
+    **_MYSQL,
+)
+"""History. role: user, foreign (text that the principal did not write), assistant, actions (ledger summaries)."""
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("address", String(400), nullable=False),
+    Column("interface", Word, nullable=False),
+    Column("turn_id", Id, nullable=False, default=0),
+    Column("text", LongText, nullable=False),
+    Column("body", LongText, nullable=False),
+    Column("state", Word, nullable=False),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("not_before_ms", BigInteger, nullable=False, default=0),
+    Column("expires_at_ms", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False, default=""),
+    Column("message_id", Key, nullable=False, default=""),
+    Column("lease_owner", Word, nullable=False, default=""),
+    Column("lease_epoch", Integer, nullable=False, default=0),
+    Column("lease_until_ms", BigInteger, nullable=False, default=0),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("ended_at_ms", BigInteger, nullable=False, default=0),
+    Index("outbox_open", "state", "address", "id", mysql_length={"address": 190}),
+    Index("outbox_turn", "turn_id"),
+    **_MYSQL,
+)
+"""What must go out, one row a part. state: waiting, sending, sent, dead."""
+
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("id", Word, primary_key=True),
+    Column("turn_id", Id, nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("lane", String(400), nullable=False),
+    Column("action", Key, nullable=False),
+    Column("payload", LongText, nullable=False),
+    Column("hash", String(64), nullable=False),
+    Column("principal", Key, nullable=False),
+    Column("approver", Key, nullable=False),
+    Column("reason", Text, nullable=False, default=""),
+    Column("state", Word, nullable=False),
+    Column("scope", Word, nullable=False, default=""),
+    Column("decided_by", Key, nullable=False, default=""),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("expires_at_ms", BigInteger, nullable=False),
+    Index("approvals_turn", "turn_id"),
+    Index("approvals_state", "state", "expires_at_ms"),
+    **_MYSQL,
+)
+"""state: waiting, approved, denied, expired, used. approver: a principal, or "role:trainer" for any trainer."""
+
+kv = Table(
+    "kv",
+    metadata,
+    Column("owner", String(60), primary_key=True),
+    Column("key", Key, primary_key=True),
+    Column("value", LongText, nullable=False),
+    **_MYSQL,
+)
+"""Small durable values of components, JSON."""

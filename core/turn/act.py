@@ -1,0 +1,346 @@
+"""Running the actions of one step for real: the gate, the handler, and what is written around it, by effect.
+
+`read` may be repeated, so its row waits for the step's commit. `local` hands over its writes, which share one
+transaction with its row: the next one that is written, at the latest the step's commit. `external` has its intent
+committed before it starts and its end as soon as it is seen; when the end is not seen, the outcome is unknown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import structlog
+
+from core.contracts.actions import ActionEnvelope, ActionSpec, Effect, Untrusted, WriteFn
+from core.contracts.deliveries import Activity, ActivityKind, Delivery
+from core.contracts.errors import ActionFailed, CannotDeliver
+from core.contracts.hooks import Block
+from core.contracts.inputs import Address, Origin, Principal, Role
+from core.contracts.outcomes import Outcome, OutcomeStatus
+from core.contracts.policy import Decision, Question, Verdict
+from core.contracts.prompts import Line
+from core.contracts.steps import RecordedAction
+from core.services import inbox, ledger
+from core.services.foreign import Raised
+from core.turn.ask_approval import approval_request
+from core.turn.environment import Entry, TurnEnvironment
+from core.turn.stages.authorize import authorize
+from core.turn.state import PendingAction, Turn
+from core.turn.write_pending import WriteFailed, use_approval, write_pending
+
+log = structlog.get_logger("rekku.actions")
+
+NO_WRITE = "An action with effect read cannot write or send."
+
+
+class RunningAction:
+    """The `ActionContext` of one action that is running."""
+
+    def __init__(self, turn: Turn, env: TurnEnvironment, position: int, spec: ActionSpec, tainted: bool) -> None:
+        self._turn = turn
+        self._env = env
+        self._spec = spec
+        self._progress: set[asyncio.Task[None]] = set()
+        self.action_id = f"{turn.id}.{turn.number}.{position}"
+        self.tainted = tainted
+        self.writes: list[WriteFn] = []
+        self.deliveries: list[Delivery] = []
+
+    @property
+    def principal(self) -> Principal:
+        return self._turn.input.principal
+
+    @property
+    def role(self) -> Role:
+        return self._turn.role
+
+    @property
+    def address(self) -> Address:
+        return self._turn.input.address
+
+    @property
+    def origin(self) -> Origin:
+        return self._turn.input.origin
+
+    @property
+    def turn_id(self) -> int:
+        return self._turn.id
+
+    def write(self, fn: WriteFn) -> None:
+        self._may_write()
+        self.writes.append(fn)
+
+    def send(self, text: str, to: Address | None = None) -> None:
+        self.deliver(Delivery(address=to or self.address, text=text, tainted=self.tainted))
+
+    def deliver(self, delivery: Delivery) -> None:
+        self._may_write()
+        self.deliveries.append(delivery)
+
+    def progress(self, text: str) -> None:
+        activity = Activity(
+            kind=ActivityKind.PROGRESS, address=self.address, input_id=self._turn.lease.input_id, text=text
+        )
+        shown = asyncio.get_running_loop().create_task(_shown(self._env, activity))
+        self._progress.add(shown)
+        shown.add_done_callback(self._progress.discard)
+
+    def _may_write(self) -> None:
+        if self._spec.effect is Effect.READ:
+            raise ActionFailed(NO_WRITE, cure=f'Declare {self._spec.type} with effect="local".')
+
+
+async def _shown(env: TurnEnvironment, activity: Activity) -> None:
+    await env.show(activity)
+
+
+class Acting:
+    """The facts and the ways of one step, for the stage `run_actions`."""
+
+    def __init__(self, turn: Turn, env: TurnEnvironment, catalogue: Mapping[str, Entry], tainted: bool) -> None:
+        self._turn = turn
+        self._env = env
+        self._catalogue = catalogue
+        self._tainted = tainted
+        self._entries = {entry.position: entry for entry in turn.entries}
+        self._done = {
+            action.envelope.hash: action.outcome
+            for step in turn.steps
+            for action in step.actions
+            if action.outcome.status is OutcomeStatus.DONE
+        }
+        self.pending: list[PendingAction] = []
+        self.said: list[Line] = []
+
+    def spec(self, envelope: ActionEnvelope) -> ActionSpec | None:
+        entry = self._catalogue.get(envelope.type)
+        return None if entry is None else entry.spec
+
+    def recorded(self, position: int) -> RecordedAction | None:
+        entry = self._entries.get(position)
+        if entry is None:
+            return None
+        outcome = entry.outcome
+        if outcome is None:
+            outcome = _unknown("The process stopped while it ran.")
+            self.pending.append(self._end_of_intent(position, entry.row_id, entry.envelope, outcome))
+        return RecordedAction(envelope=entry.envelope, outcome=outcome, ledger_id=entry.row_id)
+
+    def done_before(self, envelope: ActionEnvelope) -> Outcome | None:
+        return self._done.get(envelope.hash)
+
+    def gate(self, spec: ActionSpec, envelope: ActionEnvelope) -> Decision:
+        question = Question(
+            spec=spec,
+            payload=envelope.payload,
+            principal=self._turn.input.principal,
+            role=self._turn.role,
+            address=self._turn.input.address,
+            tainted=self._tainted,
+        )
+        decision = authorize(question, self._env.rules)
+        if decision.verdict is Verdict.ASK and self._approval_covers(envelope):
+            return Decision(verdict=Verdict.ALLOW, reason=f"Approved. {decision.reason}", rule=decision.rule)
+        return decision
+
+    def _approval_covers(self, envelope: ActionEnvelope) -> bool:
+        approved = self._turn.approved
+        if approved is not None and approved.hash == envelope.hash:
+            return True
+        return envelope.type in self._turn.granted
+
+    async def ask_approval(self, position: int, envelope: ActionEnvelope, decision: Decision) -> Outcome:
+        asked = approval_request(self._turn, self._env, position, envelope, decision)
+        if asked is None:
+            return Outcome(
+                status=OutcomeStatus.DENIED, reason=f"{decision.reason} No trainer can be asked to approve it."
+            )
+        outcome = Outcome(
+            status=OutcomeStatus.AWAITING_APPROVAL, reason=decision.reason, approval_id=asked.approval.id
+        )
+        pending = self._pending(position, RecordedAction(envelope=envelope, outcome=outcome), Effect.LOCAL)
+        pending.approval = asked.approval
+        for delivery in asked.questions:
+            pending.parts += await self._env.outgoing.prepare(self._turn.context(), delivery)
+        self.pending.append(pending)
+        return outcome
+
+    async def note(self, position: int, envelope: ActionEnvelope, outcome: Outcome) -> RecordedAction:
+        action = RecordedAction(envelope=envelope, outcome=outcome)
+        if not any(pending.position == position for pending in self.pending):
+            spec = self.spec(envelope)
+            effect = Effect.READ if spec is None else spec.effect
+            self.pending.append(self._pending(position, action, effect))
+        return await self._after(action)
+
+    async def perform(self, position: int, spec: ActionSpec, envelope: ActionEnvelope) -> RecordedAction:
+        failed = await self._flush()
+        if failed is not None:
+            reason = f"Not run: {failed.action.envelope.type} before it ended as failed."
+            return await self.note(position, envelope, Outcome(status=OutcomeStatus.SKIPPED, reason=reason))
+        blocked = await self._env.hooks.guard("before_action", self._turn.context(tainted=self._tainted), envelope)
+        if isinstance(blocked, Block):
+            outcome = Outcome(status=OutcomeStatus.DENIED, reason=blocked.reason)
+            return await self.note(position, envelope, outcome)
+        entry = self._catalogue[envelope.type]
+        running = RunningAction(self._turn, self._env, position, spec, self._tainted)
+        started_at_ms = self._env.clock.now_ms()
+        if spec.effect is Effect.EXTERNAL:
+            return await self._perform_external(position, entry, envelope, running, started_at_ms)
+        outcome = await self._run(entry, envelope, running)
+        self._env.reached("action done")
+        action = RecordedAction(envelope=envelope, outcome=outcome)
+        pending = self._pending(position, action, spec.effect, started_at_ms)
+        if outcome.status is OutcomeStatus.DONE:
+            action = await self._take_over(pending, running)
+            outcome = action.outcome
+        self.pending.append(pending)
+        if outcome.status is OutcomeStatus.DONE:
+            self._done[envelope.hash] = outcome
+        return await self._after(action)
+
+    async def _perform_external(
+        self, position: int, entry: Entry, envelope: ActionEnvelope, running: RunningAction, started_at_ms: int
+    ) -> RecordedAction:
+        turn, env = self._turn, self._env
+        masked = _masked(envelope, env)
+
+        def intend(conn: Any) -> int:
+            inbox.check(conn, turn.lease, started_at_ms)
+            use_approval(conn, turn, position)
+            return ledger.record_action(
+                conn,
+                turn_id=turn.id,
+                step=turn.number,
+                position=position,
+                envelope=masked,
+                effect=Effect.EXTERNAL.value,
+                principal=str(turn.input.principal),
+                outcome=None,
+                started_at_ms=started_at_ms,
+                now_ms=started_at_ms,
+            )
+
+        row_id = await env.database.transact(intend)
+        env.reached("action started")
+        try:
+            outcome = await self._run(entry, envelope, running)
+        except asyncio.CancelledError:
+            stopped = self._end_of_intent(position, row_id, envelope, _unknown("It was stopped while it ran."))
+            await asyncio.shield(write_pending(turn, env, [stopped]))
+            raise
+        env.reached("action done")
+        action = RecordedAction(envelope=envelope, outcome=outcome, ledger_id=row_id)
+        pending = self._end_of_intent(position, row_id, envelope, outcome)
+        if outcome.status is OutcomeStatus.DONE:
+            action = await self._take_over(pending, running)
+            self._done[envelope.hash] = outcome
+        try:
+            await write_pending(turn, env, [pending])
+        except WriteFailed as failure:
+            # The world was touched, only what should have been written about it is lost: done, and says so.
+            reason = f"It was done, but what it wrote is lost: {failure.reason}"
+            outcome = Outcome(status=OutcomeStatus.DONE, reason=reason, output=outcome.output or reason)
+            action = RecordedAction(envelope=envelope, outcome=outcome, ledger_id=row_id)
+            await write_pending(turn, env, [self._end_of_intent(position, row_id, envelope, outcome)])
+        return await self._after(action)
+
+    async def _run(self, entry: Entry, envelope: ActionEnvelope, running: RunningAction) -> Outcome:
+        """Call the handler; its result or failure as an outcome."""
+        spec = entry.spec
+        called = await self._env.foreign.call(
+            f"action {spec.type}", lambda: entry.run(running, dict(envelope.payload)), spec.timeout_s
+        )
+        if not isinstance(called, Raised):
+            output, tainted = called.value, spec.reads_outside
+            if isinstance(output, Untrusted):
+                output, tainted = output.text, True
+            return Outcome(
+                status=OutcomeStatus.DONE,
+                output=self._env.masker.value(output) if spec.returns_output else None,
+                tainted=tainted and output is not None,
+            )
+        sentence = self._env.masker.text(called.sentence)
+        # A failure's sentence is made by whoever failed, so it is as foreign as the output would have been.
+        unseen = called.timed_out or isinstance(called.error, ConnectionError | TimeoutError)
+        if spec.effect is Effect.EXTERNAL and unseen:
+            return _unknown(f"Its end was not seen ({sentence}).")
+        if not isinstance(called.error, ActionFailed):
+            log.warning("action failed", action=spec.type, plugin=spec.plugin, error=sentence)
+        return Outcome(status=OutcomeStatus.FAILED, reason=sentence, tainted=spec.reads_outside)
+
+    async def _take_over(self, pending: PendingAction, running: RunningAction) -> RecordedAction:
+        """Add what the handler wants written and sent to its row."""
+        pending.writes = running.writes
+        for delivery in running.deliveries:
+            try:
+                pending.parts += await self._env.outgoing.prepare(self._turn.context(tainted=self._tainted), delivery)
+            except CannotDeliver as error:
+                outcome = Outcome(status=OutcomeStatus.FAILED, reason=error.explain())
+                pending.writes, pending.parts = [], []
+                pending.action = RecordedAction(
+                    envelope=pending.action.envelope, outcome=outcome, ledger_id=pending.action.ledger_id
+                )
+                return pending.action
+        if running.deliveries:
+            self._turn.said = True
+        own = [d for d in running.deliveries if d.address == self._turn.input.address]
+        self.said += [Line(role="assistant", text=delivery.text, tainted=self._tainted) for delivery in own]
+        return pending.action
+
+    async def _flush(self) -> PendingAction | None:
+        """Write what is pending before the next handler runs, which may want to see it; return what failed."""
+        if not any(pending.writes or pending.parts for pending in self.pending):
+            return None
+        try:
+            await write_pending(self._turn, self._env, self.pending)
+        except WriteFailed as failure:
+            failed = failure.pending
+            outcome = Outcome(status=OutcomeStatus.FAILED, reason=failure.reason)
+            failed.action = RecordedAction(envelope=failed.action.envelope, outcome=outcome)
+            failed.writes, failed.parts = [], []
+            return failed
+        self.pending = []
+        return None
+
+    def corrected(self, actions: Sequence[RecordedAction]) -> tuple[RecordedAction, ...]:
+        """Return the actions as the ledger will have them: a write may have failed after its action was counted."""
+        latest = list(actions)
+        for pending in self.pending:
+            if latest[pending.position].outcome is not pending.action.outcome:
+                latest[pending.position] = pending.action
+        return tuple(latest)
+
+    async def _after(self, action: RecordedAction) -> RecordedAction:
+        if not self._env.hooks.has("after_action"):
+            return action
+        shown = await self._env.hooks.chain(
+            "after_action", self._turn.context(tainted=self._tainted), action.outcome, action.envelope
+        )
+        if not isinstance(shown, Outcome) or shown is action.outcome:
+            return action
+        return RecordedAction(
+            envelope=action.envelope, outcome=action.outcome, ledger_id=action.ledger_id, shown=shown
+        )
+
+    def _pending(
+        self, position: int, action: RecordedAction, effect: Effect, started_at_ms: int | None = None
+    ) -> PendingAction:
+        now_ms = self._env.clock.now_ms() if started_at_ms is None else started_at_ms
+        return PendingAction(position=position, action=action, effect=effect.value, started_at_ms=now_ms)
+
+    def _end_of_intent(self, position: int, row_id: int, envelope: ActionEnvelope, outcome: Outcome) -> PendingAction:
+        action = RecordedAction(envelope=envelope, outcome=outcome, ledger_id=row_id)
+        return self._pending(position, action, Effect.EXTERNAL)
+
+
+def _masked(envelope: ActionEnvelope, env: TurnEnvironment) -> ActionEnvelope:
+    return ActionEnvelope(type=envelope.type, payload=env.masker.value(envelope.payload))
+
+
+def _unknown(reason: str) -> Outcome:
+    return Outcome(
+        status=OutcomeStatus.UNKNOWN, reason=f"{reason} It may have happened; it is not repeated by itself."
+    )

@@ -1,0 +1,79 @@
+"""Who is asked to approve an action, and what they are shown."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from core.contracts.actions import ActionEnvelope
+from core.contracts.deliveries import Button, Delivery
+from core.contracts.inputs import Role
+from core.contracts.policy import Decision
+from core.services import approvals
+from core.services.approvals import Approval
+from core.turn.environment import TurnEnvironment
+from core.turn.state import Turn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalRequest:
+    """An approval that is to be stored, and the questions to its approvers."""
+
+    approval: Approval
+    questions: list[Delivery]
+
+
+def approval_request(
+    turn: Turn, env: TurnEnvironment, position: int, envelope: ActionEnvelope, decision: Decision
+) -> ApprovalRequest | None:
+    """Return what is asked of whom, or None when there is nobody to ask.
+
+    A trainer is asked where they asked; anyone else's action is put to every trainer's private chat.
+    """
+    principal = turn.input.principal
+    if turn.role is Role.TRAINER:
+        addresses, approver = [turn.input.address], str(principal)
+    else:
+        addresses, approver = env.people.trainer_addresses(), approvals.ANY_TRAINER
+    if not addresses:
+        return None
+    approval = Approval(
+        id=approvals.new_id(),
+        turn_id=turn.id,
+        step=turn.number,
+        position=position,
+        lane=str(turn.input.address),
+        envelope=envelope,
+        hash=envelope.hash,
+        principal=str(principal),
+        approver=approver,
+        reason=decision.reason,
+        state="waiting",
+        scope="",
+        expires_at_ms=env.clock.now_ms() + approvals.VALID_MS,
+    )
+    text = _question(approval, turn)
+    buttons = tuple(
+        Button(label=label, data={"command": command})
+        for label, command in (
+            ("Once", f"/approve {approval.id}"),
+            ("Rest of this turn", f"/approve {approval.id} turn"),
+            ("No", f"/deny {approval.id}"),
+        )
+    )
+    ttl_s = approvals.VALID_MS / 1000
+    questions = [Delivery(address=address, text=text, buttons=buttons, ttl_s=ttl_s) for address in addresses]
+    return ApprovalRequest(approval=approval, questions=questions)
+
+
+def _question(approval: Approval, turn: Turn) -> str:
+    payload = json.dumps(approval.envelope.payload, ensure_ascii=False, indent=2)
+    fence = "```"
+    while fence in payload:
+        fence += "`"
+    return (
+        f"**Approval needed** for `{approval.envelope.type}`, asked by {approval.principal} in {turn.input.address}."
+        f"\n\n{fence}json\n{payload}\n{fence}\n\n{approval.reason}\n\n"
+        f"`/approve {approval.id}` (this once), `/approve {approval.id} turn` (for the rest of this turn) or "
+        f"`/deny {approval.id}`. It expires in 15 minutes."
+    )

@@ -1,0 +1,118 @@
+"""One transaction: step, ledger, history, outbox, inbox row. What is not in it did not happen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core.contracts.actions import MESSAGE_ACTION
+from core.contracts.deliveries import Delivery
+from core.contracts.errors import CannotDeliver
+from core.contracts.inputs import InputKind
+from core.contracts.outcomes import Outcome, OutcomeStatus
+from core.contracts.prompts import Line
+from core.contracts.steps import Next, RecordedAction, Step
+from core.services import history, inbox, ledger, outbox
+from core.turn.environment import TurnEnvironment
+from core.turn.stages.tell_outcome import tell_outcome
+from core.turn.state import StepResult, Turn
+from core.turn.write_pending import WriteFailed, write_rows
+
+LIMIT_SENTENCE = "I stopped after {steps} steps without coming to an end. Tell me how to go on."
+END_STATES = {Next.END: "complete", Next.WAIT: "awaiting_approval", Next.LIMIT: "error"}
+
+
+async def commit(turn: Turn, env: TurnEnvironment, result: StepResult, after: Next) -> None:
+    """Commit a step and what follows from it; raises WriteFailed when an action's own write raised."""
+    now_ms = env.clock.now_ms()
+    sentence = result.failure
+    if after is Next.LIMIT:
+        sentence = LIMIT_SENTENCE.format(steps=turn.number + 1)
+    if result.actions and result.tell and turn.input.kind is InputKind.COMMAND:
+        result.tell = tell_outcome(result.actions[0].seen)  # its write may have failed since
+    parts = await _prepared(turn, env, sentence or result.tell) if sentence or result.tell else []
+    lines = _lines(turn, result, sentence)
+    state = "error" if result.failure else END_STATES.get(after, "")
+    env.reached("before commit")
+
+    def write(conn: Any) -> list[tuple[int, str]]:
+        rows = write_rows(conn, turn, env, result.pending, now_ms)
+        addresses = [str(part.address) for part, _ in parts]
+        rows += zip(outbox.put(conn, parts, turn.id, now_ms), addresses, strict=True)
+        ledger.record_step(conn, turn.id, turn.number, result.tainted, now_ms)
+        history.append(conn, turn.session.id, turn.id, lines, now_ms)
+        if after is Next.STEP:
+            inbox.check(conn, turn.lease, now_ms)
+        else:
+            inbox.finish(conn, turn.lease)
+            ledger.end_turn(conn, turn.id, state, sentence, turn.number + 1, now_ms)
+        return rows
+
+    rows = await env.database.transact(write)
+    env.reached("after commit")
+    turn.steps.append(Step(number=turn.number, actions=result.actions, tainted=result.tainted))
+    turn.replies, turn.entries, turn.approved = (), (), None
+    turn.failed = bool(result.failure)
+    turn.sent += rows
+    env.wake_outbox(rows)
+
+
+def fail_action(result: StepResult, failure: WriteFailed) -> None:
+    """Change a step whose write failed: that action failed, and those behind it were written in vain."""
+    failed = failure.pending
+    outcome = Outcome(status=OutcomeStatus.FAILED, reason=failure.reason)
+    failed.action = RecordedAction(
+        envelope=failed.action.envelope, outcome=outcome, ledger_id=failed.action.ledger_id
+    )
+    failed.writes, failed.parts = [], []
+    actions = list(result.actions)
+    actions[failed.position] = failed.action
+    result.actions = tuple(actions)
+    result.said = []
+
+
+async def abort(turn: Turn, env: TurnEnvironment, state: str, sentence: str) -> None:
+    """End a turn in the middle of a step, and tell its user why."""
+    now_ms = env.clock.now_ms()
+    parts = await _prepared(turn, env, sentence) if sentence else []
+
+    def write(conn: Any) -> list[tuple[int, str]]:
+        rows = outbox.put(conn, parts, turn.id, now_ms)
+        history.append(conn, turn.session.id, turn.id, _lines(turn, StepResult(), sentence), now_ms)
+        inbox.finish(conn, turn.lease)
+        ledger.end_turn(conn, turn.id, state, sentence, len(turn.steps), now_ms)
+        return list(zip(rows, (str(part.address) for part, _ in parts), strict=True))
+
+    rows = await env.database.transact(write)
+    turn.sent += rows
+    env.wake_outbox(rows)
+
+
+async def _prepared(turn: Turn, env: TurnEnvironment, sentence: str) -> list[Any]:
+    try:
+        return await env.outgoing.prepare(turn.context(), Delivery(address=turn.input.address, text=sentence))
+    except CannotDeliver:
+        # The interface is gone by configuration; the sentence stays as the turn's reason.
+        return []
+
+
+def _lines(turn: Turn, result: StepResult, sentence: str) -> list[Line]:
+    """Return the rows of history of a step: what was said to it with its first, then what it said and did."""
+    if turn.input.kind is InputKind.COMMAND:
+        # The model is told of a command as one of the things that were done, not in its own form.
+        done = [
+            ledger.summary_line(action) for action in result.actions if not action.envelope.type.startswith("core_")
+        ]
+        return [Line(role="actions", text=f"{turn.input.text}: {'; '.join(done)}"), *result.said] if done else []
+    lines = []
+    if turn.number == 0 and turn.approved is None:
+        for quoted in turn.input.quoted:
+            role = "assistant" if quoted.own else "foreign"
+            lines.append(Line(role=role, text=quoted.text, author=quoted.author, tainted=not quoted.own))
+        lines.append(Line(role="user", text=turn.input.text, author=turn.input.author_name))
+    lines += result.said
+    done = [ledger.summary_line(a) for a in result.actions if a.envelope.type != MESSAGE_ACTION]
+    if done:
+        lines.append(Line(role="actions", text="; ".join(done), tainted=result.tainted))
+    if sentence:
+        lines.append(Line(role="actions", text=f"the turn ended: {sentence}"))
+    return lines

@@ -1,0 +1,88 @@
+"""The model's half of a step around the call itself: what was recorded before is used, what is new is recorded."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from core.contracts.engine import EngineReply, EngineRequest
+from core.services import ledger
+from core.services.foreign import Raised
+from core.turn.environment import TurnEnvironment
+from core.turn.stages.ask_engine import NotAnswered, ask_engine
+from core.turn.state import Turn
+
+
+@dataclass(slots=True)
+class Conversation:
+    """The calls of one step. `tainted`: what the prompt of this step was, or had been when it was recorded."""
+
+    turn: Turn
+    env: TurnEnvironment
+    deadline: float
+    tainted: bool
+    attempt: int = 0
+    _recording: asyncio.Future[None] | None = None
+
+    async def next_reply(self, request: EngineRequest) -> EngineReply | NotAnswered:
+        """Return the next reply of this step: the recorded one, else the model's, which is recorded meanwhile."""
+        turn, env = self.turn, self.env
+        attempt, self.attempt = self.attempt, self.attempt + 1
+        context = turn.context(tainted=self.tainted)
+        if attempt < len(turn.replies):
+            recorded = turn.replies[attempt]
+            self.tainted = self.tainted or recorded.tainted
+            raw = EngineReply(text=recorded.text, finish_reason=recorded.finish_reason)
+        else:
+            changed = await env.hooks.chain("before_llm", context, request)
+            asked = await ask_engine(
+                changed if isinstance(changed, EngineRequest) else request,
+                env.engines.chain(turn.session.engine),
+                deadline=self.deadline,
+                clock=env.clock,
+                pause=env.clock.sleep,
+            )
+            if isinstance(asked, NotAnswered):
+                return asked
+            raw = asked.reply
+            env.tokens.learn(raw.model, raw)
+            self._record(attempt, asked.engine, raw)
+        reply = await env.hooks.chain("after_llm", context, raw)
+        return reply if isinstance(reply, EngineReply) else raw
+
+    def _record(self, attempt: int, engine: str, reply: EngineReply) -> None:
+        turn, env = self.turn, self.env
+        now_ms = env.clock.now_ms()
+        previous = self._recording
+
+        async def record() -> None:
+            if previous is not None:
+                await previous
+            await env.database.transact(
+                lambda conn: ledger.record_reply(
+                    conn, turn.id, turn.number, attempt, engine, reply, self.tainted, now_ms
+                )
+            )
+
+        # Reading and validating the reply goes on meanwhile; `recorded` is awaited before anything of it runs.
+        self._recording = asyncio.ensure_future(record())
+
+    async def recorded(self) -> None:
+        """Wait until every reply of this step is durable."""
+        if self._recording is not None:
+            await self._recording
+            self.env.reached("reply recorded")
+
+
+def check_call(env: TurnEnvironment) -> Callable[[str, Callable[[], Awaitable[list[str]]], float], Any]:
+    """Return how the stage `check_actions` calls a plugin's own check."""
+
+    async def call(label: str, make: Callable[[], Awaitable[list[str]]], timeout_s: float) -> list[str]:
+        called = await env.foreign.call(label, make, timeout_s)
+        if isinstance(called, Raised):
+            return [f"{label} failed ({env.masker.text(called.sentence)}); it cannot be run now."]
+        return [str(sentence) for sentence in called.value]
+
+    return call

@@ -1,0 +1,167 @@
+"""The commands that belong to the core: ordinary actions that the model does not see, under the same gate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from core.ai_plugin_base import ActionContext, AIPluginBase, action
+from core.contracts.errors import ActionFailed
+from core.contracts.inputs import Address, Input, InputKind, Principal, Role
+from core.contracts.policy import Question
+from core.services import approvals, history, inbox, ledger
+from core.services.approvals import Approval
+from core.turn.environment import TurnEnvironment
+from core.turn.stages.authorize import visible
+from core.turn.stages.read_command import usage
+from core.turn.status import status_text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Controls:
+    """What the commands work on besides the environment: `stop_turn(lane, principal, role)` of the dispatcher."""
+
+    stop_turn: Callable[[str, Principal, Role], bool]
+
+
+class CoreActions(AIPluginBase):
+    """Help, sessions, engines, approvals."""
+
+    def __init__(self, env: Callable[[], TurnEnvironment], controls: Controls) -> None:
+        self._env = env
+        self._controls = controls
+
+    @action(name="core_help", effect="read", permission="anyone", command="help", model=False)
+    async def help(self, ctx: ActionContext) -> str:
+        """Show what can be typed and what can be asked for."""
+        env = self._env()
+        lines = ["**Commands**", ""]
+        generation = env.generation()
+
+        def may(spec: Any) -> bool:
+            asked = Question(spec=spec, payload=None, principal=ctx.principal, role=ctx.role, address=ctx.address)
+            return visible(asked, env.rules)
+
+        for _, entry in sorted(generation.commands.items()):
+            if may(entry.spec):
+                lines.append(f"- `{usage(entry.spec)}`: {entry.spec.description}")
+        phrases = [entry.spec.phrases[0] for entry in generation.values() if entry.spec.phrases and may(entry.spec)]
+        if phrases:
+            lines += ["", "**You can also say**, for example:", ""]
+            lines += [f"- {phrase}" for phrase in sorted(phrases)[:12]]
+        return "\n".join(lines)
+
+    @action(name="core_new", effect="local", permission="anyone", command="new", model=False)
+    async def new(self, ctx: ActionContext) -> str:
+        """Begin a new conversation: what was said before is not shown to the model any more."""
+        now_ms = self._env().clock.now_ms()
+        ctx.write(lambda conn: history.close_session(conn, str(ctx.address), now_ms))
+        return "A new conversation begins."
+
+    @action(name="core_status", effect="read", permission="user", command="status", model=False)
+    async def status(self, ctx: ActionContext) -> str:
+        """Show the engine, the size of the prompt by section, and what waits."""
+        return await status_text(self._env(), str(ctx.address), ctx)
+
+    @action(name="core_engine", effect="local", permission="trainer", command="engine", model=False)
+    async def engine(
+        self, ctx: ActionContext, name: Annotated[str, Field(description="The engine, or nothing.")] = ""
+    ) -> str:
+        """Show the engines, or choose the one that this conversation uses."""
+        env = self._env()
+        if not name:
+            chain = " then ".join(env.engines.default_chain) or "none"
+            return f"Engines: {', '.join(env.engines.names) or 'none'}. The default is {chain}."
+        if env.engines.get(name) is None:
+            raise ActionFailed(f"There is no engine {name}.", cure=f"Use one of {', '.join(env.engines.names)}.")
+        now_ms = env.clock.now_ms()
+        ctx.write(lambda conn: history.choose(conn, str(ctx.address), now_ms, engine=name, model=""))
+        return f"This conversation uses the engine {name} from now on."
+
+    @action(name="core_model", effect="local", permission="trainer", command="model", model=False, timeout_s=20)
+    async def model(
+        self, ctx: ActionContext, name: Annotated[str, Field(description="The model, or nothing.")] = ""
+    ) -> str:
+        """Show the models of the engine in use, or choose one for this conversation."""
+        env = self._env()
+        now_ms = env.clock.now_ms()
+        address = str(ctx.address)
+        if name:
+            ctx.write(lambda conn: history.choose(conn, address, now_ms, model=name))
+            return f"This conversation uses the model {name} from now on."
+        session = await env.database.transact(lambda conn: history.open_session(conn, address, now_ms))
+        chain = env.engines.chain(session.engine)
+        if not chain:
+            raise ActionFailed("No engine is set up.", cure="See `rekku doctor`.")
+        await chain[0].ready()
+        models = await chain[0].engine.models()
+        known = ", ".join(models[:50]) or "not told by the engine"
+        return (
+            f"In use: {session.model or chain[0].engine.model or 'the default'}. Models of {chain[0].name}: {known}."
+        )
+
+    @action(name="core_stop", effect="read", permission="anyone", command="stop", model=False, passes_lanes=True)
+    async def stop_turn(self, ctx: ActionContext) -> str | None:
+        """Abort what runs in this chat."""
+        stopped = self._controls.stop_turn(str(ctx.address), ctx.principal, ctx.role)
+        return None if stopped else "Nothing that you could stop is running here."
+
+    @action(
+        name="core_approve", effect="local", permission="trainer", command="approve", model=False, passes_lanes=True
+    )
+    async def approve(
+        self,
+        ctx: ActionContext,
+        id: Annotated[str, Field(description="The approval's id.")],
+        scope: Annotated[str, Field(pattern="^(once|turn)$", description='"once", or "turn" for its rest.')] = "once",
+    ) -> str:
+        """Approve a waiting action, for this once or for the rest of its turn."""
+        approval = await self._waiting(ctx, id)
+        env = self._env()
+        now_ms = env.clock.now_ms()
+        continuation = Input(
+            kind=InputKind.CONTINUATION,
+            principal=Principal.parse(approval.principal),
+            address=Address.parse(approval.lane),
+            dedupe_key=f"approval:{approval.id}",
+            data={"approval_id": approval.id, "turn_id": approval.turn_id},
+        )
+
+        def write(conn: Any) -> None:
+            if not approvals.decide(conn, id, "approved", scope, str(ctx.principal), now_ms):
+                raise ActionFailed(f"The approval {id} is not waiting any more.")
+            inbox.put(conn, continuation, now_ms, passes_lanes=False)
+
+        ctx.write(write)
+        return f"Approved: {approval.envelope.type}."
+
+    @action(name="core_deny", effect="local", permission="trainer", command="deny", model=False, passes_lanes=True)
+    async def deny(self, ctx: ActionContext, id: Annotated[str, Field(description="The approval's id.")]) -> str:
+        """Deny a waiting action."""
+        approval = await self._waiting(ctx, id)
+        now_ms = self._env().clock.now_ms()
+
+        def write(conn: Any) -> None:
+            if not approvals.decide(conn, id, "denied", "", str(ctx.principal), now_ms):
+                raise ActionFailed(f"The approval {id} is not waiting any more.")
+            ledger.deny_waiting(conn, approval.turn_id, approval.step, approval.position, str(ctx.principal), now_ms)
+
+        ctx.write(write)
+        lane = Address.parse(approval.lane)
+        if lane != ctx.address:
+            ctx.send(f"A trainer has denied {approval.envelope.type}.", to=lane)
+        return f"Denied: {approval.envelope.type}."
+
+    async def _waiting(self, ctx: ActionContext, approval_id: str) -> Approval:
+        """Return an approval that this principal may decide on; says nothing of those that they may not."""
+        env = self._env()
+        approval = await env.database.read(lambda conn: approvals.find(conn, approval_id))
+        if approval is None or not approval.may_be_given_by(ctx.principal, ctx.role):
+            raise ActionFailed(f"There is no approval {approval_id} that you could decide on.")
+        if approval.state != "waiting" or approval.expires_at_ms <= env.clock.now_ms():
+            state = "expired" if approval.state == "waiting" else approval.state
+            raise ActionFailed(f"The approval {approval_id} is not waiting any more: it is {state}.")
+        return approval

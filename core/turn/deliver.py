@@ -1,0 +1,225 @@
+"""Outbox to interface: in order per address, tried again with a back-off, dead letters for what can never arrive.
+
+Each address with something to send has one task. Only the head of an address is tried again; the other addresses
+go on meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import structlog
+
+from core.contracts.deliveries import Receipt
+from core.contracts.errors import CannotDeliver, RetryLater, StorageError
+from core.contracts.services import Clock, Database
+from core.interface_base import InterfaceBase
+from core.services import outbox
+from core.services.foreign import ForeignCalls, Raised
+from core.services.mask import Masker
+from core.services.outbox import PendingPart
+
+log = structlog.get_logger("rekku.outbox")
+
+SEND_DEADLINE_S = 60.0
+FIRST_BACK_OFF_S = 1.0
+LONGEST_BACK_OFF_S = 300.0
+RETRY_AFTER_S = 2.0
+RESCAN_EVERY_S = 5.0
+LONGEST_SETTLING_S = 60.0
+
+
+class Deliverer:
+    """Sends what stands in the outbox through the interfaces that run."""
+
+    def __init__(
+        self,
+        *,
+        owner: str,
+        database: Database,
+        clock: Clock,
+        foreign: ForeignCalls,
+        masker: Masker,
+        interfaces: Callable[[], Mapping[str, InterfaceBase]],
+        reached: Callable[[str], None],
+    ) -> None:
+        self._owner = owner
+        self._database = database
+        self._clock = clock
+        self._foreign = foreign
+        self._masker = masker
+        self._interfaces = interfaces
+        self._reached = reached
+        self._addresses: dict[str, asyncio.Task[None]] = {}
+        self._news: dict[str, asyncio.Event] = {}
+        self._unsettled: dict[int, asyncio.Future[None]] = {}
+        self._interface_until: dict[str, float] = {}
+        self._rescan: asyncio.Task[None] | None = None
+        self._open = False
+
+    async def start(self) -> None:
+        """Begin with what an earlier run left."""
+        self._open = True
+        await self._scan()
+        self._rescan = asyncio.create_task(self._keep_scanning(), name="scan of the outbox")
+
+    async def stop(self, drain_s: float) -> None:
+        """Let what can be sent now go out for `drain_s` seconds; the rest waits for the next start."""
+        if self._rescan is not None:
+            self._rescan.cancel()
+        waiting = [future for future in self._unsettled.values() if not future.done()]
+        if waiting and drain_s > 0:
+            await asyncio.wait(waiting, timeout=drain_s)
+        self._open = False
+        tasks = [*self._addresses.values(), *([self._rescan] if self._rescan else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def wake(self, rows: list[tuple[int, str]]) -> None:
+        """New rows (id, address) stand in the outbox."""
+        if not self._open:
+            return
+        for row_id, address in rows:
+            self._unsettled.setdefault(row_id, asyncio.get_running_loop().create_future())
+            self._wake_address(address)
+
+    async def settled(self, rows: list[tuple[int, str]]) -> None:
+        """Wait until each of these rows was sent, buried or has failed once (a minute at most)."""
+        futures = [self._unsettled[row_id] for row_id, _ in rows if row_id in self._unsettled]
+        if futures:
+            await asyncio.wait(futures, timeout=LONGEST_SETTLING_S)
+
+    def _wake_address(self, address: str) -> None:
+        if address.partition(":")[0] not in self._interfaces():
+            return
+        if address in self._addresses:
+            self._news[address].set()
+            return
+        self._news[address] = asyncio.Event()
+        task = asyncio.get_running_loop().create_task(self._run_address(address), name=f"deliveries to {address}")
+        self._addresses[address] = task
+
+    async def _run_address(self, address: str) -> None:
+        news = self._news[address]
+        try:
+            while self._open:
+                news.clear()
+                try:
+                    pending = await self._database.read(lambda conn: outbox.pending(conn, address))
+                    went_on = await self._send_in_order(pending, news)
+                except StorageError as error:
+                    log.warning("the outbox waits for the database", address=address, error=str(error))
+                    await self._clock.sleep(RETRY_AFTER_S)
+                    continue
+                if not pending and not news.is_set():
+                    return
+                if not went_on:
+                    continue
+        finally:
+            self._addresses.pop(address, None)
+            self._news.pop(address, None)
+
+    async def _send_in_order(self, pending: list[PendingPart], news: asyncio.Event) -> bool:
+        """Send parts until one has to wait; waits that time itself. False when the rest was not looked at."""
+        for part in pending:
+            now_ms = self._clock.now_ms()
+            if part.expires_at_ms <= now_ms:
+                await self._bury(part, "It could not be delivered within its time to live.")
+                continue
+            wait_s = max((part.not_before_ms - now_ms) / 1000, self._interface_wait_s(part))
+            if wait_s > 0:
+                self._settle(part.row_id)
+                await self._clock.sleep(min(wait_s, RESCAN_EVERY_S))
+                return False
+            if not await self._send(part):
+                return False
+        return True
+
+    async def _send(self, pending: PendingPart) -> bool:
+        """Send one part; False when it has to be tried again."""
+        interface = self._interfaces().get(pending.part.address.interface)
+        if interface is None:
+            self._settle(pending.row_id)
+            return False
+        now_ms = self._clock.now_ms()
+        # The claim need not survive a power cut: the part has not been sent then.
+        taken = await self._database.transact(
+            lambda conn: outbox.take(conn, pending, self._owner, now_ms), durable=False
+        )
+        if not taken:
+            return False
+        epoch = pending.epoch + 1
+        self._reached("part claimed")
+        called = await self._foreign.call(
+            f"send of {pending.part.address.interface}", lambda: interface.send(pending.part), SEND_DEADLINE_S
+        )
+        self._reached("part sent")
+        if isinstance(called, Raised):
+            return await self._not_sent(pending, epoch, called)
+        message_id = called.value.message_id if isinstance(called.value, Receipt) else ""
+        at_ms = self._clock.now_ms()
+        await self._write(lambda conn: outbox.sent(conn, pending.row_id, epoch, message_id, at_ms))
+        self._reached("part committed")
+        self._settle(pending.row_id)
+        return True
+
+    async def _not_sent(self, pending: PendingPart, epoch: int, called: Raised) -> bool:
+        reason = self._masker.text(called.sentence)
+        if isinstance(called.error, CannotDeliver):
+            await self._bury(pending, reason, epoch)
+            return True
+        if isinstance(called.error, RetryLater):
+            wait_s = max(called.error.after_s, 0.0)
+            if called.error.scope == "interface":
+                self._interface_until[pending.part.address.interface] = self._clock.monotonic() + wait_s
+        else:
+            wait_s = min(FIRST_BACK_OFF_S * 2 ** min(pending.attempts, 10), LONGEST_BACK_OFF_S)
+        log.warning(
+            "not sent yet", address=str(pending.part.address), row=pending.row_id, error=reason, wait_s=wait_s
+        )
+        until_ms = self._clock.now_ms() + int(wait_s * 1000)
+        await self._write(lambda conn: outbox.postpone(conn, pending.row_id, epoch, reason, until_ms))
+        self._settle(pending.row_id)
+        return False
+
+    async def _bury(self, pending: PendingPart, reason: str, epoch: int | None = None) -> None:
+        log.error("cannot be delivered", address=str(pending.part.address), row=pending.row_id, error=reason)
+        held = pending.epoch if epoch is None else epoch
+        at_ms = self._clock.now_ms()
+        await self._write(lambda conn: outbox.bury(conn, pending.row_id, held, reason, at_ms))
+        self._settle(pending.row_id)
+
+    async def _write(self, fn: Callable[[Any], None]) -> None:
+        """Note what became of a part; the platform has it by now, so this is tried until the database is back."""
+        while True:
+            try:
+                return await self._database.transact(fn)
+            except StorageError as error:
+                if not self._open:
+                    raise
+                log.warning("the outbox waits for the database", error=str(error))
+                await self._clock.sleep(RETRY_AFTER_S)
+
+    def _interface_wait_s(self, pending: PendingPart) -> float:
+        until = self._interface_until.get(pending.part.address.interface, 0.0)
+        return until - self._clock.monotonic()
+
+    def _settle(self, row_id: int) -> None:
+        future = self._unsettled.pop(row_id, None)
+        if future is not None and not future.done():
+            future.set_result(None)
+
+    async def _scan(self) -> None:
+        for address, _ in await self._database.read(outbox.open_addresses):
+            self._wake_address(address)
+
+    async def _keep_scanning(self) -> None:
+        while True:
+            await asyncio.sleep(RESCAN_EVERY_S)
+            try:
+                await self._scan()
+            except StorageError as error:
+                log.warning("the outbox cannot be read", error=str(error))

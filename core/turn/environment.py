@@ -1,0 +1,61 @@
+"""What a turn works with: handed from the composition root to every module of the path."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from core.contracts.deliveries import Activity
+from core.contracts.hooks import TurnContext
+from core.contracts.policy import Rule
+from core.contracts.prompts import Budget
+from core.contracts.services import Clock, Database
+from core.registry.catalogue import CatalogueEntry as Entry
+from core.registry.catalogue import Generation
+from core.services.engines import Engines
+from core.services.foreign import ForeignCalls
+from core.services.hooks import HookRunner
+from core.services.mask import Masker
+from core.services.people import People
+from core.services.tokens import TokenEstimate
+from core.turn.outgoing import Outgoing
+
+__all__ = ["Entry", "Generation", "Limits", "TurnEnvironment"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What bounds a turn. engine_deadline_s: for one step, retries, corrections and fallbacks included."""
+
+    corrector_retries: int = 2
+    engine_deadline_s: float = 120.0
+    max_steps: int = 8
+    most_resumes: int = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnEnvironment:
+    """The services of a turn.
+
+    owner: this process's name on leases. reached: called with the label of each point of the path that is passed,
+    so that tests can stop the process there. show: shows an ephemeral sign of life.
+    """
+
+    owner: str
+    database: Database
+    clock: Clock
+    foreign: ForeignCalls
+    hooks: HookRunner
+    generation: Callable[[], Generation]
+    engines: Engines
+    rules: tuple[Rule, ...]
+    people: People
+    masker: Masker
+    outgoing: Outgoing
+    tokens: TokenEstimate
+    budget_tokens: Budget
+    limits: Limits
+    show: Callable[[Activity], Awaitable[None]]
+    wake_outbox: Callable[[list[tuple[int, str]]], None]
+    summarize: Callable[[TurnContext], None]
+    reached: Callable[[str], None]

@@ -1,0 +1,88 @@
+"""Collecting what a prompt is built from: session, history, plugin context and the actions that may be seen."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from core.contracts.actions import ActionSpec, Untrusted
+from core.contracts.json import compact
+from core.contracts.policy import Question
+from core.contracts.prompts import Budget, CatalogueTexts, PromptParts
+from core.services import history
+from core.turn.catalogue_text import describe
+from core.turn.environment import Generation, TurnEnvironment
+from core.turn.stages.authorize import visible
+from core.turn.stages.build_prompt import INSTRUCTIONS
+from core.turn.state import Turn
+
+MOST_CACHED_TEXTS = 16
+
+
+class CatalogueTextCache:
+    """Keeps the texts of the sets of actions that were shown last; making them costs more than a turn."""
+
+    def __init__(self) -> None:
+        self._texts: OrderedDict[tuple[int, tuple[str, ...]], CatalogueTexts] = OrderedDict()
+
+    def texts(self, generation: Generation, specs: list[ActionSpec]) -> CatalogueTexts:
+        """Return the texts of `specs`."""
+        key = (generation.number, tuple(sorted(spec.type for spec in specs)))
+        found = self._texts.get(key)
+        if found is None:
+            found = self._texts[key] = describe(specs)
+            if len(self._texts) > MOST_CACHED_TEXTS:
+                self._texts.popitem(last=False)
+        else:
+            self._texts.move_to_end(key)
+        return found
+
+
+async def gather(turn: Turn, env: TurnEnvironment, generation: Generation, cache: CatalogueTextCache) -> PromptParts:
+    """Return the parts of the prompt of a turn's next step."""
+    context = turn.context(tainted=turn.input.tainted)
+    specs = [entry.spec for entry in generation.values() if entry.spec.model and _seen(turn, env, entry.spec)]
+    if env.hooks.has("filter_actions"):
+        specs = list(await env.hooks.narrow("filter_actions", context, specs))
+    instructions = await env.hooks.chain("extend_system_prompt", context, INSTRUCTIONS)
+    facts = await env.hooks.collect("gather_context", context)
+    # A turn that was interrupted has rows of its own in the history already; its steps tell them.
+    lines = await env.database.read(lambda conn: history.window(conn, turn.session, but_turn=turn.id))
+    return PromptParts(
+        instructions=instructions if isinstance(instructions, str) else INSTRUCTIONS,
+        catalogue=cache.texts(generation, specs),
+        budget=budget_bytes(env, _model(turn, env)),
+        input=turn.input,
+        summary=turn.session.summary,
+        summary_tainted=turn.session.summary_tainted,
+        history=lines,
+        context={plugin: _text(fact) for plugin, fact in facts.items() if fact is not None},
+        steps=turn.steps,
+        model=turn.session.model,
+    )
+
+
+def budget_bytes(env: TurnEnvironment, model: str) -> Budget:
+    """Return the budget in bytes, from the one in tokens and what is known of the model's tokens."""
+    tokens = env.budget_tokens
+    return Budget(
+        history=env.tokens.to_bytes(model, tokens.history),
+        summary=env.tokens.to_bytes(model, tokens.summary),
+        context=env.tokens.to_bytes(model, tokens.context),
+        context_per_plugin=tokens.context_per_plugin,
+    )
+
+
+def _model(turn: Turn, env: TurnEnvironment) -> str:
+    chain = env.engines.chain(turn.session.engine)
+    return turn.session.model or (chain[0].engine.model if chain else "")
+
+
+def _seen(turn: Turn, env: TurnEnvironment, spec: ActionSpec) -> bool:
+    question = Question(
+        spec=spec, payload=None, principal=turn.input.principal, role=turn.role, address=turn.input.address
+    )
+    return visible(question, env.rules)
+
+
+def _text(fact: object) -> str | Untrusted:
+    return fact if isinstance(fact, str | Untrusted) else compact(fact)

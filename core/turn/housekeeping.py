@@ -1,0 +1,59 @@
+"""What has to happen from time to time: approvals that expire, dedupe keys that need not be kept any more."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from core.contracts.deliveries import Delivery
+from core.contracts.errors import CannotDeliver, StorageError
+from core.contracts.hooks import TurnContext
+from core.contracts.inputs import Address, Origin, Principal
+from core.services import approvals, inbox, outbox
+from core.services.approvals import Approval
+from core.turn.environment import TurnEnvironment
+
+log = structlog.get_logger("rekku.housekeeping")
+
+EVERY_S = 30.0
+
+
+async def keep_house(env: TurnEnvironment) -> None:
+    """Do what is due, until cancelled."""
+    while True:
+        try:
+            await expire_approvals(env)
+            now_ms = env.clock.now_ms()
+            await env.database.transact(lambda conn, at=now_ms: inbox.forget_old(conn, at), durable=False)  # type: ignore[misc]
+        except StorageError as error:
+            log.warning("housekeeping waits for the database", error=str(error))
+        await asyncio.sleep(EVERY_S)
+
+
+async def expire_approvals(env: TurnEnvironment) -> None:
+    """Mark the approvals whose time is over, and tell those who asked."""
+    now_ms = env.clock.now_ms()
+    for approval in await env.database.transact(lambda conn: approvals.expired(conn, now_ms)):
+        text = (
+            f"The approval of {approval.envelope.type} has expired; it was not done. Ask again if it still matters."
+        )
+        principal, address = Principal.parse(approval.principal), Address.parse(approval.lane)
+        context = TurnContext(
+            turn_id=approval.turn_id,
+            principal=principal,
+            role=env.people.role(principal),
+            address=address,
+            origin=Origin.SYSTEM,
+        )
+        try:
+            parts = await env.outgoing.prepare(context, Delivery(address=address, text=text))
+        except CannotDeliver as error:
+            log.warning("nobody can be told of an expired approval", approval=approval.id, error=str(error))
+            continue
+        await _tell(env, approval, parts, now_ms)
+
+
+async def _tell(env: TurnEnvironment, approval: Approval, parts: list, now_ms: int) -> None:  # type: ignore[type-arg]
+    rows = await env.database.transact(lambda conn: outbox.put(conn, parts, approval.turn_id, now_ms))
+    env.wake_outbox([(row, str(part.address)) for row, (part, _) in zip(rows, parts, strict=True)])

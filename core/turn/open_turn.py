@@ -1,0 +1,71 @@
+"""Claiming an input and opening its turn, or taking up one that was interrupted or waited for an approval."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core.contracts.inputs import InputKind
+from core.services import approvals, history, inbox, ledger
+from core.services.inbox import Claimed
+from core.turn.environment import TurnEnvironment
+from core.turn.state import Turn
+
+
+def claim_and_open(conn: Any, env: TurnEnvironment, *, lane: str = "", input_id: int = 0) -> Turn | None:
+    """Claim the head of a lane, or one input that passes its lane by, and open its turn; None: nothing to claim."""
+    now_ms = env.clock.now_ms()
+    if lane:
+        claimed = inbox.claim_head(conn, lane, env.owner, now_ms)
+    else:
+        claimed = inbox.claim_one(conn, input_id, env.owner, now_ms)
+    return None if claimed is None else _open(conn, env, claimed, now_ms)
+
+
+def _open(conn: Any, env: TurnEnvironment, claimed: Claimed, now_ms: int) -> Turn:
+    input = claimed.input
+    session = history.open_session(conn, str(input.address), now_ms)
+    turn_id = claimed.turn_id
+    if not turn_id:
+        turn_id = ledger.open_turn(
+            conn,
+            input_id=claimed.lease.input_id,
+            session_id=session.id,
+            lane=str(input.address),
+            principal=str(input.principal),
+            origin=input.origin.value,
+            now_ms=now_ms,
+        )
+        inbox.opened(conn, claimed.lease, turn_id)
+    turn = Turn(
+        id=turn_id,
+        input=input,
+        lease=claimed.lease,
+        session=session,
+        role=env.people.role(input.principal),
+        resumed=claimed.resumed,
+        received_at_ms=claimed.received_at_ms,
+    )
+    if claimed.turn_id:
+        _take_up(conn, turn)
+    return turn
+
+
+def _take_up(conn: Any, turn: Turn) -> None:
+    """Read what was recorded of the turn, so that nothing of it is asked or done again."""
+    ledger.reopen_turn(conn, turn.id)
+    record = ledger.load_turn(conn, turn.id)
+    turn.steps = list(record.steps)
+    turn.replies = record.replies
+    turn.entries = record.entries
+    turn.granted = approvals.granted_actions(conn, turn.id)
+    turn.said = any(action.envelope.type == "message" for step in turn.steps for action in step.actions)
+    if turn.input.kind is InputKind.CONTINUATION:
+        approval = approvals.find(conn, turn.input.data["approval_id"])
+        # Recorded by an earlier run of this continuation: its step is committed, there is nothing left to approve.
+        if approval is not None and approval.state in ("approved", "used") and _is_next(turn, approval.step):
+            turn.approved = approval
+        turn.input = inbox.load(conn, ledger.input_of(conn, turn.id))
+
+
+def _is_next(turn: Turn, asked_in_step: int) -> bool:
+    return turn.number == asked_in_step + 1

@@ -1,0 +1,159 @@
+"""The whole path of one turn, from an opened input to its committed end."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Sequence
+
+from core.contracts.actions import MESSAGE_ACTION, ActionEnvelope
+from core.contracts.hooks import Intercept, SessionView
+from core.contracts.inputs import Input, InputKind, Role
+from core.contracts.prompts import Prompt
+from core.contracts.steps import Next, ParsedReply, Step
+from core.turn.act import Acting
+from core.turn.commit import abort, commit, fail_action
+from core.turn.converse import Conversation, check_call
+from core.turn.decide import decide
+from core.turn.environment import Generation, TurnEnvironment
+from core.turn.gather import CatalogueTextCache, gather
+from core.turn.stages.ask_engine import NotAnswered
+from core.turn.stages.build_prompt import build_prompt
+from core.turn.stages.check_actions import check_actions
+from core.turn.stages.correct_reply import correction_request, merge_correction
+from core.turn.stages.parse_reply import parse_reply
+from core.turn.stages.read_command import CommandError, read_command
+from core.turn.stages.run_actions import run_actions
+from core.turn.stages.tell_outcome import tell_outcome
+from core.turn.stages.validate_actions import validate_actions
+from core.turn.state import StepResult, Turn
+from core.turn.write_pending import WriteFailed
+
+LONG_REPLY = 64 * 1024
+GAVE_UP = (
+    "I could not turn the model's answer into actions that are valid, so nothing of it was done. "
+    "Please ask again, perhaps in other words."
+)
+STRANGER = "I do not know you ({principal}). The owner of this assistant can let you in."
+RESUMED_TOO_OFTEN = (
+    "I was interrupted {times} times while I worked on your message, so I stopped. "
+    "Nothing more of it is done by itself; `rekku ledger list` shows what was."
+)
+
+
+async def run_turn(turn: Turn, env: TurnEnvironment, cache: CatalogueTextCache) -> Next:
+    """Take steps until nothing is left to do, each committed before the next; return how the turn ended."""
+    if turn.resumed > env.limits.most_resumes:
+        await abort(turn, env, "error", RESUMED_TOO_OFTEN.format(times=turn.resumed))
+        return Next.LIMIT
+    while True:
+        result = await take_step(turn, env, cache)
+        after = await decide_and_commit(turn, env, result)
+        if after is not Next.STEP:
+            return after
+
+
+async def take_step(turn: Turn, env: TurnEnvironment, cache: CatalogueTextCache) -> StepResult:
+    """Take one step: one reply of the model (corrections included), the actions in it and their outcomes."""
+    generation = env.generation()
+    if turn.role is Role.BLOCKED:
+        return StepResult(failure=STRANGER.format(principal=turn.input.principal))
+    if turn.approved is not None:
+        tainted = any(step.tainted for step in turn.steps)
+        return await act(turn, env, generation, (turn.approved.envelope,), tainted)
+    if turn.input.kind is InputKind.COMMAND:
+        return await take_command(turn, env, generation)
+    if env.hooks.has("resolve_session"):
+        view = await env.hooks.chain("resolve_session", turn.context(), turn.session.view)
+        if isinstance(view, SessionView):
+            turn.session = dataclasses.replace(
+                turn.session, engine=view.engine, model=view.model, persona=view.persona
+            )
+    if env.hooks.has("transform_input") and turn.number == 0:
+        changed = await env.hooks.chain("transform_input", turn.context(), turn.input)
+        if isinstance(changed, Intercept):
+            return await act(turn, env, generation, (message(changed.reply),), turn.input.tainted)
+        if isinstance(changed, Input):
+            turn.input = changed
+
+    prompt = build_prompt(await gather(turn, env, generation, cache))
+    turn.history_is_long = prompt.history_left_out > 0
+    return await answer(turn, env, generation, prompt)
+
+
+async def answer(turn: Turn, env: TurnEnvironment, generation: Generation, prompt: Prompt) -> StepResult:
+    """Ask the model until its reply is valid or the retries are used up, and run the actions of the reply."""
+    deadline = env.clock.monotonic() + env.limits.engine_deadline_s
+    conversation = Conversation(turn, env, deadline, prompt.tainted)
+    request = prompt.request
+    checked: ParsedReply | None = None
+    for _ in range(env.limits.corrector_retries + 1):
+        reply = await conversation.next_reply(request)
+        if isinstance(reply, NotAnswered):
+            return StepResult(failure=env.masker.text(reply.sentence), tainted=conversation.tainted)
+        parsed = await read_reply(reply.text)
+        merged = parsed if checked is None else merge_correction(checked, parsed)
+        checked = validate_actions(merged, generation)
+        checked = await check_actions(checked, generation, check_call(env))
+        if checked.valid:
+            await conversation.recorded()
+            actions = [action for action in checked.actions if action is not None]
+            return await act(turn, env, generation, actions, conversation.tainted)
+        request = correction_request(prompt.request, reply.text, checked)
+    await conversation.recorded()
+    return StepResult(failure=GAVE_UP, tainted=conversation.tainted)
+
+
+async def take_command(turn: Turn, env: TurnEnvironment, generation: Generation) -> StepResult:
+    """Take the one step of a typed command: no model is asked, its output goes to the user as it is."""
+    read = read_command(turn.input.text, generation.commands)
+    if isinstance(read, CommandError):
+        return StepResult(failure=read.sentence)
+    checked = validate_actions(ParsedReply(actions=(read,)), generation)
+    checked = await check_actions(checked, generation, check_call(env))
+    if not checked.valid:
+        return StepResult(failure=" ".join(error.message for error in checked.errors))
+    return await act(turn, env, generation, [action for action in checked.actions if action is not None], False)
+
+
+async def read_reply(text: str) -> ParsedReply:
+    """Parse a reply; a long one in a thread, so that it holds up nobody else."""
+    if len(text) < LONG_REPLY:
+        return parse_reply(text)
+    return await asyncio.to_thread(parse_reply, text)
+
+
+async def act(
+    turn: Turn, env: TurnEnvironment, generation: Generation, actions: Sequence[ActionEnvelope], tainted: bool
+) -> StepResult:
+    """Authorize and run actions in order; return the step, ready to be committed."""
+    acting = Acting(turn, env, generation, tainted)
+    recorded = await run_actions(actions, acting)
+    actions_done = acting.corrected(recorded)
+    return StepResult(
+        actions=actions_done,
+        tainted=tainted or any(action.outcome.tainted for action in actions_done),
+        pending=acting.pending,
+        said=acting.said,
+        tell=tell_outcome(actions_done[0].seen) if turn.input.kind is InputKind.COMMAND else "",
+    )
+
+
+async def decide_and_commit(turn: Turn, env: TurnEnvironment, result: StepResult) -> Next:
+    """Decide what comes after a step and commit both; an action whose own write fails changes the decision."""
+    while True:
+        step = Step(number=turn.number, actions=result.actions, tainted=result.tainted)
+        after = Next.END if result.failure else decide(step, max_steps=env.limits.max_steps)
+        if turn.input.kind is InputKind.COMMAND and after is not Next.WAIT:
+            after = Next.END  # its user has seen the outcome; there is no model to see it
+        try:
+            await commit(turn, env, result, after)
+        except WriteFailed as failure:
+            fail_action(result, failure)
+        else:
+            return after
+
+
+def message(text: str) -> ActionEnvelope:
+    """Return the action that says `text` to the current chat."""
+    return ActionEnvelope(type=MESSAGE_ACTION, payload={"text": text})

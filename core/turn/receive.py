@@ -1,0 +1,67 @@
+"""An input from an interface to its durable row: only then is it acknowledged upstream."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from core.contracts.errors import RekkuError
+from core.contracts.inputs import Accepted, Input, InputKind
+from core.contracts.prompts import Line
+from core.services import history, inbox
+from core.turn.environment import TurnEnvironment
+from core.turn.stages.read_command import command_name
+
+LONGEST_TEXT = 1 << 20
+
+
+class Receiver:
+    """Takes inputs in. `wake(lane, input_id, passes_lanes)` tells the dispatcher of a new one."""
+
+    def __init__(self, env: TurnEnvironment, wake: Callable[[str, int, bool], None]) -> None:
+        self._env = env
+        self._wake = wake
+        self.open = True
+
+    async def receive(self, input: Input) -> Accepted:
+        """Store an input once; returns when it is durable.
+
+        Raises StorageError when it cannot be stored, and RekkuError when it is too long or the app is going down:
+        it must not be acknowledged upstream then.
+        """
+        if not self.open:
+            raise RekkuError("Rekku is going down and takes nothing in.", cure="Send it again after the start.")
+        if len(input.text) > LONGEST_TEXT:
+            raise RekkuError(f"A message may have at most {LONGEST_TEXT} characters.", cure="Send it in parts.")
+        input, passes_lanes = self._classified(input)
+        env = self._env
+        now_ms = env.clock.now_ms()
+        state = "waiting" if input.addressed else "done"
+
+        def store(conn: Any) -> tuple[int, bool]:
+            stored = inbox.put(conn, input, now_ms, passes_lanes=passes_lanes, state=state)
+            if not input.addressed and not stored[1]:
+                session = history.open_session(conn, str(input.address), now_ms)
+                # What others say among themselves is not the words of whoever asks later.
+                heard = Line(role="foreign", text=input.text, author=input.author_name, tainted=True)
+                history.append(conn, session.id, 0, [heard], now_ms)
+            return stored
+
+        input_id, duplicate = await env.database.transact(store)
+        env.reached("input committed")
+        if not duplicate and input.addressed:
+            self._wake(str(input.address), input_id, passes_lanes)
+        return Accepted(input_id=input_id, duplicate=duplicate)
+
+    def _classified(self, input: Input) -> tuple[Input, bool]:
+        """Tell commands from messages, by the principal's own words alone."""
+        if input.kind not in (InputKind.MESSAGE, InputKind.COMMAND, InputKind.BUTTON):
+            return input, False
+        text = str(input.data.get("command", "")) if input.kind is InputKind.BUTTON else input.text
+        name = command_name(text.strip())
+        if not name:
+            return dataclasses.replace(input, kind=InputKind.MESSAGE), False
+        entry = self._env.generation().commands.get(name)
+        passes = entry is not None and entry.spec.passes_lanes
+        return dataclasses.replace(input, kind=InputKind.COMMAND, text=text.strip()), passes

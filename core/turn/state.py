@@ -1,0 +1,89 @@
+"""A turn while it runs. The durable truth stands in the tables; this is what one process holds of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from core.contracts.actions import WriteFn
+from core.contracts.deliveries import Part
+from core.contracts.hooks import TurnContext
+from core.contracts.inputs import Input, Role
+from core.contracts.prompts import Line
+from core.contracts.steps import RecordedAction, Step
+from core.services.approvals import Approval
+from core.services.history import Session
+from core.services.inbox import Lease
+from core.services.ledger import LedgerEntry, RecordedReply
+
+
+@dataclass(slots=True, kw_only=True)
+class Turn:
+    """One turn. `steps`: committed. `replies` and `entries`: what an earlier run recorded of the open step.
+
+    approved: the approval that this run continues with. granted: action types approved for the rest of the turn.
+    sent: the outbox rows (id, address) of this run. history_is_long: it is time to summarize the session.
+    """
+
+    id: int
+    input: Input
+    lease: Lease
+    session: Session
+    role: Role
+    resumed: int
+    received_at_ms: int
+    steps: list[Step] = field(default_factory=list)
+    replies: tuple[RecordedReply, ...] = ()
+    entries: tuple[LedgerEntry, ...] = ()
+    approved: Approval | None = None
+    granted: frozenset[str] = frozenset()
+    said: bool = False
+    history_is_long: bool = False
+    failed: bool = False
+    sent: list[tuple[int, str]] = field(default_factory=list)
+
+    @property
+    def number(self) -> int:
+        """The number of the step that is open."""
+        return len(self.steps)
+
+    def context(self, *, tainted: bool = False) -> TurnContext:
+        """Return what hooks see of the turn."""
+        return TurnContext(
+            turn_id=self.id,
+            principal=self.input.principal,
+            role=self.role,
+            address=self.input.address,
+            origin=self.input.origin,
+            text=self.input.text,
+            tainted=tainted,
+            session=self.session.view,
+        )
+
+
+@dataclass(slots=True, kw_only=True)
+class PendingAction:
+    """An action whose ledger row is not written yet: the row, and what is written in the same transaction."""
+
+    position: int
+    action: RecordedAction
+    effect: str
+    started_at_ms: int
+    writes: list[WriteFn] = field(default_factory=list)
+    parts: list[tuple[Part, float]] = field(default_factory=list)
+    approval: Approval | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class StepResult:
+    """A step that was taken and is to be committed.
+
+    failure: a sentence for the user when the step came to nothing (no engine, no valid reply). tell: what the user
+    of a typed command is told of its outcome. said: rows of history.
+    """
+
+    actions: tuple[RecordedAction, ...] = ()
+    tainted: bool = False
+    pending: list[PendingAction] = field(default_factory=list)
+    said: list[Line] = field(default_factory=list)
+    failure: str = ""
+    tell: str = ""

@@ -1,0 +1,64 @@
+"""What `/status` tells: engine and model, the prompt's sections, what waits."""
+
+from __future__ import annotations
+
+from core.contracts.actions import ActionContext
+from core.contracts.inputs import Input, InputKind
+from core.contracts.prompts import Prompt
+from core.services import history, inbox, ledger, outbox
+from core.turn.environment import TurnEnvironment
+from core.turn.gather import CatalogueTextCache, gather
+from core.turn.stages.build_prompt import build_prompt
+from core.turn.state import Turn
+
+
+async def status_text(env: TurnEnvironment, lane: str, ctx: ActionContext) -> str:
+    """Return the status of the conversation in `lane`, in CommonMark."""
+    now_ms = env.clock.now_ms()
+    session = await env.database.transact(lambda conn: history.open_session(conn, lane, now_ms))
+    usage, waiting, letters = await env.database.read(
+        lambda conn: (ledger.last_usage(conn, session.id), inbox.count_open(conn), outbox.counts(conn))
+    )
+    turn = Turn(
+        id=-1,
+        input=Input(kind=InputKind.MESSAGE, principal=ctx.principal, address=ctx.address, dedupe_key="status"),
+        lease=inbox.Lease(input_id=0, owner="", epoch=0),
+        session=session,
+        role=ctx.role,
+        resumed=0,
+        received_at_ms=now_ms,
+    )
+    prompt = build_prompt(await gather(turn, env, env.generation(), CatalogueTextCache()))
+    chain = env.engines.chain(session.engine)
+    engine = " then ".join(handle.name for handle in chain) or "none"
+    model = session.model or (chain[0].engine.model if chain else "")
+    lines = [f"**Engine** {engine}" + (f", model {model}" if model else ""), "", *_sections(env, model, prompt)]
+    if usage is not None:
+        lines += ["", _usage(usage)]
+    dead = letters.get("dead", 0)
+    lines += [
+        "",
+        f"**Waiting**: {waiting - 1} in the inbox, {letters.get('waiting', 0) + letters.get('sending', 0)} in the "
+        f"outbox; {dead} dead letter{'' if dead == 1 else 's'}.",
+    ]
+    return "\n".join(lines)
+
+
+def _sections(env: TurnEnvironment, model: str, prompt: Prompt) -> list[str]:
+    total = sum(prompt.shares.values()) or 1
+    lines = [f"**Prompt** about {env.tokens.of_bytes(model, total)} tokens ({total} bytes)", ""]
+    for name, size in prompt.shares.items():
+        if size:
+            lines.append(f"- {name}: {env.tokens.of_bytes(model, size)} tokens, {100 * size // total} %")
+    if prompt.tainted:
+        lines.append("- it holds text from others or from outside (tainted)")
+    return lines
+
+
+def _usage(usage: dict[str, object]) -> str:
+    if usage["prompt_tokens"] is None:
+        return f"**Last call** {usage['engine']} {usage['model']}: the server did not report its tokens."
+    return (
+        f"**Last call** {usage['engine']} {usage['model']}: {usage['prompt_tokens']} tokens in "
+        f"({usage['cached_tokens'] or 0} from the cache), {usage['completion_tokens']} out."
+    )

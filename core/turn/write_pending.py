@@ -1,0 +1,82 @@
+"""Writing ledger rows together with what their actions write: the database part of acting and of committing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+
+from core.contracts.actions import ActionEnvelope
+from core.contracts.errors import LeaseLost, RekkuError, StorageUnavailable
+from core.services import approvals, inbox, ledger, outbox
+from core.turn.environment import TurnEnvironment
+from core.turn.state import PendingAction, Turn
+
+log = structlog.get_logger("rekku.actions")
+
+
+class WriteFailed(Exception):
+    """What an action handed to `ctx.write` raised; the transaction is undone as a whole."""
+
+    def __init__(self, pending: PendingAction, reason: str) -> None:
+        super().__init__(reason)
+        self.pending = pending
+        self.reason = reason
+
+
+def write_rows(
+    conn: Any, turn: Turn, env: TurnEnvironment, pendings: Sequence[PendingAction], now_ms: int
+) -> list[tuple[int, str]]:
+    """Write pending actions on `conn`; return the ids and addresses of new outbox rows. Raises WriteFailed."""
+    rows: list[tuple[int, str]] = []
+    for pending in pendings:
+        action = pending.action
+        for fn in pending.writes:
+            try:
+                fn(conn)
+            except (StorageUnavailable, LeaseLost):
+                raise
+            except Exception as error:
+                sentence = error.explain() if isinstance(error, RekkuError) else f"{type(error).__name__}: {error}"
+                raise WriteFailed(pending, env.masker.text(sentence.splitlines()[0])) from error
+        if action.ledger_id:
+            ledger.end_action(conn, action.ledger_id, action.outcome, now_ms)
+        else:
+            use_approval(conn, turn, pending.position)
+            ledger.record_action(
+                conn,
+                turn_id=turn.id,
+                step=turn.number,
+                position=pending.position,
+                envelope=ActionEnvelope(type=action.envelope.type, payload=env.masker.value(action.envelope.payload)),
+                effect=pending.effect,
+                principal=str(turn.input.principal),
+                outcome=action.outcome,
+                started_at_ms=pending.started_at_ms,
+                now_ms=now_ms,
+            )
+        if pending.approval is not None:
+            approvals.ask(conn, pending.approval, now_ms)
+        addresses = [str(part.address) for part, _ in pending.parts]
+        rows += zip(outbox.put(conn, pending.parts, turn.id, now_ms), addresses, strict=True)
+    return rows
+
+
+def use_approval(conn: Any, turn: Turn, position: int) -> None:
+    """Use up the approval that this run continues with: its action is the first of the run's first step."""
+    if turn.approved is not None and position == 0:
+        approvals.use(conn, turn.approved.id)
+
+
+async def write_pending(turn: Turn, env: TurnEnvironment, pendings: Sequence[PendingAction]) -> None:
+    """Write pending actions in a transaction of their own, before the step is complete; raises WriteFailed."""
+    now_ms = env.clock.now_ms()
+
+    def write(conn: Any) -> list[tuple[int, str]]:
+        inbox.check(conn, turn.lease, now_ms)
+        return write_rows(conn, turn, env, pendings, now_ms)
+
+    rows = await env.database.transact(write)
+    turn.sent += rows
+    env.wake_outbox(rows)
