@@ -23,7 +23,7 @@ from core.interface_base import InterfaceBase
 from core.registry.components import Component, ComponentState, Registry, Stage
 from core.registry.discovery import Found, discover
 from core.registry.near_names import suggestion
-from core.services import inbox
+from core.services import inbox, outbox
 from core.services.clock import SystemClock
 from core.services.engines import EngineHandle, Engines
 from core.services.foreign import ForeignCalls, Raised
@@ -136,7 +136,7 @@ class App:
         """Wait until nothing is left to do that could be done now."""
         now_ms = self.clock.now_ms()
         while self.dispatcher.busy or await self.database.read(lambda conn: bool(inbox.open_lanes(conn, now_ms))):
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.02)  # noqa: ASYNC110 - what it waits for is a state of the database
 
     async def _start(self) -> None:
         settings = self.settings
@@ -149,6 +149,7 @@ class App:
         await schema.upgrade(self.database)
         # The lock is ours, so whoever held a lease here is gone.
         await self.database.transact(inbox.expire_leases, durable=False)
+        await self.database.transact(outbox.expire_leases, durable=False)
         self._stack.push_async_callback(self._cancel_jobs)
         await self._load()
         self._build()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, time, timedelta
 from itertools import islice
@@ -71,7 +72,8 @@ class PayloadValidator:
 
     def __init__(self, schema: Mapping[str, Json]) -> None:
         """`schema` has been checked; a reference out of it would be an error here, never a request to a server."""
-        self._fields = schema.get("properties", {})
+        # What is said of the payload as a whole comes before what is said of its fields, which may be a lot.
+        schema = {key: schema[key] for key in sorted(schema, key=lambda key: key == "properties")}
         self._validator = Draft202012Validator(schema, format_checker=_FORMATS, registry=SchemaRegistry())
 
     def complaints(self, payload: JsonObject) -> list[str]:
@@ -102,7 +104,8 @@ def _sentences(error: ValidationError) -> list[str]:
         ]
     if rule == "additionalProperties" and limit is False and isinstance(error.schema, Mapping):
         known = error.schema.get("properties", {})
-        extra = [name for name in value if name not in known]
+        patterns = error.schema.get("patternProperties", {})
+        extra = [name for name in value if name not in known and not any(re.search(p, name) for p in patterns)]
         return [
             f"{_join(place, _shown_key(name))} does not exist. {suggestion(name, known)}".strip() for name in extra
         ]

@@ -37,7 +37,8 @@ class Stage(StrEnum):
 class Component:
     """The record of one component; the registry alone changes it.
 
-    source: where it was found; folder: its files are below this. reason, stage: why and where it failed. since_ms: when it came into its state, UTC.
+    source: where it was found; folder: its files are below this. reason, stage: why and where it failed.
+    since_ms: when it came into its state, UTC milliseconds.
     instance: what was constructed; None unless it was loaded. config, requires, entries, hooks: what it declared.
     """
 

@@ -16,7 +16,8 @@ from core.registry.near_names import suggestion
 class ComponentTable(Protocol):
     """What the settings say of one component.
 
-    values: its own keys, expanded. error: why they cannot be used (a missing variable, say), or "".
+    values: its own keys, expanded. error: why they cannot be used (a missing variable, say), or "". priority: where
+    its hooks stand among those of others, in place of what it declares itself; None leaves them there.
     """
 
     @property
@@ -25,6 +26,8 @@ class ComponentTable(Protocol):
     def error(self) -> str: ...
     @property
     def enabled(self) -> bool: ...
+    @property
+    def priority(self) -> int | None: ...
 
 
 def read_config(kind: str, name: str, component: object, table: ComponentTable) -> BaseModel | None:

@@ -183,9 +183,8 @@ class _Reader:
         if value in ("", None):
             return ""
         if value not in schema["properties"]:
-            raise self.mistake(
-                f"its {key} names {value!r}, which is no field", suggestion(str(value), schema["properties"])
-            )
+            cure = suggestion(str(value), schema["properties"]) or "The action has no fields."
+            raise self.mistake(f"its {key} names {value!r}, which is no field", cure)
         return str(value)
 
     def _phrases(self, schema: JsonObject, value: Json) -> tuple[str, ...]:

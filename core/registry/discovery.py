@@ -72,7 +72,10 @@ def discover(
             found += _in_folder(kind, Path(entry).expanduser())
         found += _entry_points(kind)
     found += [_given(kind, thing) for thing in objects]
-    return list({f.source: f for f in reversed(found)}.values())[::-1]
+    first: dict[str, Found] = {}
+    for one in found:
+        first.setdefault(one.source, one)
+    return list(first.values())
 
 
 def _in_package(kind: str, package: str, folder: Path) -> Iterator[Found]:

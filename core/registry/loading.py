@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any
 
@@ -100,6 +100,8 @@ class Loading:
             self.requires = _requires(self.name, self.instance)
             self.entries = build_entries(self.name, self.instance)
             self.hooks = _hooks(self.name, self.instance)
+            if table.priority is not None:
+                self.hooks = [replace(binding, priority=table.priority) for binding in self.hooks]
             if not self.entries and not self.hooks and not hasattr(self.instance, "start"):
                 raise DeclarationError(
                     f"{self.name} declares no action, no hook and no start.",

@@ -19,7 +19,9 @@ class Masker:
     def learn(self, name: str, value: str) -> None:
         """Mask `value` as `[NAME]` from now on."""
         if len(value) >= SHORTEST:
-            self._names[value] = f"[{name}]"
+            known = {**self._names, value: f"[{name}]"}
+            # The longest first: a secret may stand inside another one.
+            self._names = dict(sorted(known.items(), key=lambda item: -len(item[0])))
 
     def text(self, text: str) -> str:
         """Return `text` without secrets."""

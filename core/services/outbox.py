@@ -30,6 +30,8 @@ class PendingPart:
     expires_at_ms: int
     turn_id: int
     epoch: int
+    owner: str
+    leased_until_ms: int
 
 
 _heads = (
@@ -96,9 +98,16 @@ def pending(conn: Any, address: str) -> list[PendingPart]:
             expires_at_ms=row.expires_at_ms,
             turn_id=row.turn_id,
             epoch=row.lease_epoch,
+            owner=row.lease_owner,
+            leased_until_ms=row.lease_until_ms if row.state == "sending" else 0,
         )
         for row in conn.execute(_heads, {"to": address})
     ]
+
+
+def expire_leases(conn: Any) -> None:
+    """Void all leases: whoever held them is known to be gone (one home belongs to one process)."""
+    conn.execute(update(outbox).where(outbox.c.state == "sending").values(lease_until_ms=0))
 
 
 def take(conn: Any, pending_part: PendingPart, owner: str, now_ms: int) -> bool:
@@ -162,7 +171,8 @@ def listing(conn: Any, states: Sequence[str], limit: int) -> list[JsonObject]:
 
 def counts(conn: Any) -> dict[str, int]:
     """Return how many rows stand in each state."""
-    return {state: n for state, n in conn.execute(select(outbox.c.state, func.count()).group_by(outbox.c.state))}
+    rows = conn.execute(select(outbox.c.state, func.count()).group_by(outbox.c.state))
+    return {row[0]: row[1] for row in rows}
 
 
 def retry(conn: Any, row_ids: Sequence[int] | None, now_ms: int, ttl_ms: int) -> int:

@@ -284,8 +284,6 @@ class Acting:
                     envelope=pending.action.envelope, outcome=outcome, ledger_id=pending.action.ledger_id
                 )
                 return pending.action
-        if running.deliveries:
-            self._turn.said = True
         own = [d for d in running.deliveries if d.address == self._turn.input.address]
         self.said += [Line(role="assistant", text=delivery.text, tainted=self._tainted) for delivery in own]
         return pending.action

@@ -47,10 +47,15 @@ class Conversation:
             if isinstance(asked, NotAnswered):
                 return asked
             raw = asked.reply
-            env.tokens.learn(raw.model, raw)
+            env.tokens.learn(self._model(asked.engine), raw)
             self._record(attempt, asked.engine, raw)
         reply = await env.hooks.chain("after_llm", context, raw)
         return reply if isinstance(reply, EngineReply) else raw
+
+    def _model(self, engine: str) -> str:
+        """The name under which the budget looks the model up: the chosen one, not what the server calls it."""
+        handle = self.env.engines.get(engine)
+        return self.turn.session.model or (handle.engine.model if handle is not None else "")
 
     def _record(self, attempt: int, engine: str, reply: EngineReply) -> None:
         turn, env = self.turn, self.env

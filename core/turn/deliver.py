@@ -105,7 +105,7 @@ class Deliverer:
     async def _run_address(self, address: str) -> None:
         news = self._news[address]
         try:
-            while self._open:
+            while self._open and address.partition(":")[0] in self._interfaces():
                 news.clear()
                 try:
                     pending = await self._database.read(lambda conn: outbox.pending(conn, address))
@@ -126,6 +126,9 @@ class Deliverer:
         """Send parts until one has to wait; waits that time itself. False when the rest was not looked at."""
         for part in pending:
             now_ms = self._clock.now_ms()
+            if part.leased_until_ms > now_ms and part.owner != self._owner:
+                await self._clock.sleep(min((part.leased_until_ms - now_ms) / 1000, RESCAN_EVERY_S))
+                return False
             if part.expires_at_ms <= now_ms:
                 await self._bury(part, "It could not be delivered within its time to live.")
                 continue

@@ -69,9 +69,12 @@ class Dispatcher:
                 task.cancel()
             if late:
                 await asyncio.wait(late, timeout=5.0)
-        for keeper in self._keepers:
-            keeper.cancel()
-        await asyncio.gather(*self._keepers, *self._afterwards, return_exceptions=True)
+        if self._afterwards:
+            await asyncio.wait(self._afterwards, timeout=drain_s)
+        leftovers = [*self._keepers, *self._afterwards]
+        for task in leftovers:
+            task.cancel()
+        await asyncio.gather(*leftovers, return_exceptions=True)
 
     def wake(self, lane: str, input_id: int, passes_lanes: bool) -> None:
         """Take up a new input."""

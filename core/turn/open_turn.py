@@ -58,7 +58,6 @@ def _take_up(conn: Any, turn: Turn) -> None:
     turn.replies = record.replies
     turn.entries = record.entries
     turn.granted = approvals.granted_actions(conn, turn.id)
-    turn.said = any(action.envelope.type == "message" for step in turn.steps for action in step.actions)
     if turn.input.kind is InputKind.CONTINUATION:
         approval = approvals.find(conn, turn.input.data["approval_id"])
         # Recorded by an earlier run of this continuation: its step is committed, there is nothing left to approve.

@@ -90,6 +90,7 @@ async def answer(turn: Turn, env: TurnEnvironment, generation: Generation, promp
     for _ in range(env.limits.corrector_retries + 1):
         reply = await conversation.next_reply(request)
         if isinstance(reply, NotAnswered):
+            await conversation.recorded()
             return StepResult(failure=env.masker.text(reply.sentence), tainted=conversation.tainted)
         parsed = await read_reply(reply.text)
         merged = parsed if checked is None else merge_correction(checked, parsed)

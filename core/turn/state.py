@@ -36,7 +36,6 @@ class Turn:
     entries: tuple[LedgerEntry, ...] = ()
     approved: Approval | None = None
     granted: frozenset[str] = frozenset()
-    said: bool = False
     history_is_long: bool = False
     failed: bool = False
     sent: list[tuple[int, str]] = field(default_factory=list)

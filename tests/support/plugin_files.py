@@ -15,7 +15,7 @@ from core.registry.discovery import Found, discover
 from core.services.foreign import ForeignCalls
 from tests.support.plugin_context import FakePluginContext, ManualClock
 
-CONTRACT_PLUGIN = '''
+CONTRACT_PLUGIN = """
 from core.ai_plugin_base import AIPluginBase
 from core.core_initializer import core_initializer, register_plugin
 
@@ -47,7 +47,7 @@ class Dice(AIPluginBase):
         return f"{action_type} {payload['sides']}"
 
 PLUGIN_CLASS = Dice
-'''
+"""
 """A plugin written against the five methods, as the documentation shows it."""
 
 
@@ -82,6 +82,7 @@ class Table:
     values: Mapping[str, Json] = field(default_factory=dict)
     error: str = ""
     enabled: bool = True
+    priority: int | None = None
 
 
 @dataclass(slots=True, kw_only=True)

@@ -90,7 +90,9 @@ async def test_a_folder_with_relative_imports_is_one_plugin(tmp_path: Path) -> N
 
 
 def test_a_failed_import_leaves_no_module(tmp_path: Path) -> None:
-    write_files(tmp_path, {"bundle/__init__.py": "from .inner import x\nPLUGIN_CLASS = 1/0", "bundle/inner.py": "x = 1"})
+    write_files(
+        tmp_path, {"bundle/__init__.py": "from .inner import x\nPLUGIN_CLASS = 1/0", "bundle/inner.py": "x = 1"}
+    )
     before = set(sys.modules)
     (found,) = found_in(tmp_path)
     with pytest.raises(ZeroDivisionError):

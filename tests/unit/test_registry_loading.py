@@ -56,12 +56,22 @@ GOOD = plugin_source("good_action")
             "'../up' cannot be the name of a component.",
         ),
         (plugin_source("x", keywords=", effect='write'"), "import", "SyntaxError: keyword argument repeated: effect"),
-        (plugin_source("x", keywords=", permission='admin'"), "declaration", "permission one of anyone, user, trainer"),
-        (plugin_source("x", body="requires = ('good')"), "declaration", 'Write requires = ("other",), with the comma.'),
+        (
+            plugin_source("x", keywords=", permission='admin'"),
+            "declaration",
+            "permission one of anyone, user, trainer",
+        ),
+        (
+            plugin_source("x", body="requires = ('good')"),
+            "declaration",
+            'Write requires = ("other",), with the comma.',
+        ),
         (plugin_source("x", body="class Config: ..."), "declaration", "bad.Config is no pydantic model."),
     ],
 )
-async def test_a_broken_plugin_is_told_and_the_rest_runs(tmp_path: Path, source: str, stage: str, reason: str) -> None:
+async def test_a_broken_plugin_is_told_and_the_rest_runs(
+    tmp_path: Path, source: str, stage: str, reason: str
+) -> None:
     registry = await loaded(tmp_path, {"bad.py": source, "good.py": GOOD})
     bad = component(registry, "bad")
     assert (bad.state, bad.stage) == (ComponentState.FAILED, Stage(stage))

@@ -1,0 +1,65 @@
+"""docs/configuration.md names every setting there is, with its default, and its examples can be loaded."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from core.services.policy import KEYS as RULE_KEYS
+from core.services.policy import read_rules
+from core.settings import KEYS, PromptSettings, Settings, load_settings
+
+PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
+ROWS = dict(re.findall(r"^\| `([^`]+)` \| (.*?) \| .+ \|$", PAGE, re.MULTILINE))
+RULE_ROWS = re.findall(r"^\| `([^`]+)` \| [^|]+ \|$", PAGE, re.MULTILINE)
+EXAMPLES: list[str] = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+COMPONENT_KEYS = {"enabled", "priority"}
+OF_THIS_MACHINE = {"REKKU_HOME": "`~/.rekku`", "REKKU_TIMEZONE": "the system's"}
+
+
+def test_the_page_and_the_settings_name_the_same() -> None:
+    prompt = {f"prompt.{key}" for key in PromptSettings.model_fields}
+    assert ROWS.keys() - COMPONENT_KEYS == set(KEYS.values()) | prompt
+    assert ROWS.keys() >= COMPONENT_KEYS
+
+
+def _written(value: object) -> str:
+    if value is None or value == () or value == frozenset():
+        return "none"
+    if isinstance(value, tuple):
+        value = ",".join(value)
+    return f"{value:g}" if isinstance(value, int | float) else f"`{value}`"
+
+
+@pytest.mark.parametrize(("attribute", "key"), KEYS.items())
+def test_the_defaults_are_true(attribute: str, key: str) -> None:
+    default = Settings.model_fields[attribute].default
+    assert ROWS[key] == OF_THIS_MACHINE.get(key, _written(default))
+
+
+@pytest.mark.parametrize("key", PromptSettings.model_fields)
+def test_the_defaults_of_the_prompt_are_true(key: str) -> None:
+    assert ROWS[f"prompt.{key}"] == _written(PromptSettings.model_fields[key].default)
+
+
+def test_the_page_and_the_rules_name_the_same() -> None:
+    assert sorted(RULE_ROWS) == sorted(RULE_KEYS)
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_the_examples_can_be_loaded(tmp_path: Path, example: str) -> None:
+    (tmp_path / "rekku.toml").write_text(example, encoding="utf-8")
+    settings = load_settings({"MAIL_PASSWORD": "correct horse"}, home=tmp_path)
+    errors = [table.error for tables in settings.components.values() for table in tables.values() if table.error]
+    assert errors == []
+    assert len(read_rules(settings.policy_rules)) == len(settings.policy_rules)
+
+
+def test_there_are_examples_of_everything() -> None:
+    together = [tomllib.loads(example) for example in EXAMPLES]
+    assert {key for example in together for key in example} >= {"prompt", "plugins", "engines", "policy"}
+    rules = [rule for example in together for rule in example.get("policy", {}).get("rules", [])]
+    assert {key for rule in rules for key in rule} == set(RULE_KEYS)
