@@ -175,7 +175,7 @@ class AIPluginBase:
             arguments["ctx"] = current_action.get()
         if inspect.iscoroutinefunction(method):
             return await method(**arguments)
-        return await asyncio.to_thread(method, **arguments)
+        return await asyncio.to_thread(_call, method, arguments)
 
     async def start(self) -> None:
         """Get ready; what was taken here is given back in `stop`."""
@@ -191,3 +191,11 @@ class AIPluginBase:
 def _names_in_order(cls: type) -> list[str]:
     """Names of a class's own and inherited attributes, base classes first, in the order of the source."""
     return list(dict.fromkeys(name for base in reversed(cls.__mro__) for name in vars(base)))
+
+
+def _call(method: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+    """Call a synchronous handler in its thread; a StopIteration cannot cross into a coroutine."""
+    try:
+        return method(**arguments)
+    except StopIteration as error:
+        raise RuntimeError("the handler raised StopIteration") from error

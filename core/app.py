@@ -160,6 +160,12 @@ class App:
         self._own(keep_house(self.env), "housekeeping")
 
     async def _load(self) -> None:
+        # First, so that no plugin can take the name of one of them: of two, the later one fails to load.
+        controls = Controls(stop_turn=lambda *args: self.dispatcher.stop_turn(*args))
+        core_actions = CoreActions(lambda: self.env, controls)
+        await self.registry.load(
+            "plugin", [Found(kind="plugin", name="core", source="core", load=lambda: core_actions)]
+        )
         for kind in ("plugin", "engine", "interface"):
             found = discover(
                 kind,
@@ -168,11 +174,6 @@ class App:
                 objects=self._objects[kind],
             )
             await self.registry.load(kind, found)
-        controls = Controls(stop_turn=lambda *args: self.dispatcher.stop_turn(*args))
-        core_actions = CoreActions(lambda: self.env, controls)
-        await self.registry.load(
-            "plugin", [Found(kind="plugin", name="core", source="core", load=lambda: core_actions)]
-        )
         self._engines = self._choose_engines()
         self._stack.push_async_callback(self._engines.stop)
 

@@ -78,4 +78,8 @@ class ForeignCalls:
 
 
 async def _run(make: Callable[[], Awaitable[T]]) -> T:
-    return await make()
+    try:
+        return await make()
+    except SystemExit as error:
+        # asyncio would end the whole loop with it.
+        raise RuntimeError(f"it tried to end the process (exit {error.code})") from error

@@ -74,7 +74,8 @@ async def take_step(turn: Turn, env: TurnEnvironment, cache: CatalogueTextCache)
         if isinstance(changed, Intercept):
             return await act(turn, env, generation, (message(changed.reply),), turn.input.tainted)
         if isinstance(changed, Input):
-            turn.input = changed
+            # Its words alone: who asks, and from where, is not for a hook to change.
+            turn.input = dataclasses.replace(turn.input, text=changed.text)
 
     prompt = build_prompt(await gather(turn, env, generation, cache))
     turn.history_is_long = prompt.history_left_out > 0
