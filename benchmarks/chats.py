@@ -16,6 +16,7 @@ OWNER = "owner"
 
 @dataclass(slots=True)
 class _Turn:
+    reply: str = ""
     replied: asyncio.Future[float] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     ended: asyncio.Future[str] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
@@ -40,6 +41,7 @@ class Chats(InterfaceBase):
         turn = self._turns.get(part.address)
         if turn is not None and not turn.replied.done():
             turn.replied.set_result(time.perf_counter())
+            turn.reply = part.text
         return Receipt(message_id=part.id)
 
     async def activity(self, activity: Activity) -> None:
@@ -70,5 +72,5 @@ class Chats(InterfaceBase):
         await self._receive(input)
         seconds = await turn.replied - began
         if until_ended and await turn.ended != "complete":
-            raise RuntimeError(f"The turn of {text!r} ended as {turn.ended.result()}.")
+            raise RuntimeError(f"The turn of {text!r} ended as {turn.ended.result()}: {turn.reply}")
         return seconds

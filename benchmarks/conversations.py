@@ -53,7 +53,7 @@ async def one_conversation(app: App, chats: Chats, bare: BareCalls, turns: int) 
 
 
 def _median_over(whole: list[float], alone: list[float], around: int) -> tuple[float, float]:
-    """Return the medians of a window that ends, or has its middle, at turn `around`: of the turns, and over the bare calls."""
+    """Return the medians of a window about turn `around`: of the turns, and of what they take over the bare calls."""
     end = min(around + WINDOW // 2, len(whole))
     chosen = slice(max(end - WINDOW, 0), end)
     turn = percentile(whole[chosen], 0.5)

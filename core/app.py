@@ -57,8 +57,8 @@ class App:
     """A running Rekku: `async with App(settings, plugins=[…]) as app`.
 
     plugins, interfaces, engines: objects beside those that are found. serve: the names of the interfaces to start;
-    None: all that are configured and need nobody at a terminal. reached: called with the label of each point of
-    the path that is passed. Starting raises RekkuError when the home or the database cannot be used, or an engine
+    None: all that are configured and need nobody at a terminal. database: in place of the settings' own. reached:
+    called with the label of each point of the path that is passed. Starting raises RekkuError when the home or the database cannot be used, or an engine
     is named that does not exist; a component that fails is reported and the rest runs.
     """
 
@@ -72,6 +72,7 @@ class App:
         serve: Collection[str] | None = None,
         clock: Clock | None = None,
         masker: Masker | None = None,
+        database: SqliteDatabase | None = None,
         reached: Callable[[str], None] = lambda label: None,
     ) -> None:
         self.settings = settings
@@ -79,7 +80,7 @@ class App:
         self.masker = masker or Masker()
         for name, value in settings.secrets().items():
             self.masker.learn(name, value)
-        self.database = SqliteDatabase(settings.database_path)
+        self.database = database or SqliteDatabase(settings.database_path)
         self.foreign = ForeignCalls()
         self._objects = {"plugin": tuple(plugins), "interface": tuple(interfaces), "engine": tuple(engines)}
         self._serve = serve
@@ -151,31 +152,15 @@ class App:
         await self.database.transact(inbox.expire_leases, durable=False)
         await self.database.transact(outbox.expire_leases, durable=False)
         self._stack.push_async_callback(self._cancel_jobs)
-        await self._load()
+        await self.load()
+        self._engines = self.choose_engines()
+        self._stack.push_async_callback(self._engines.stop)
         self._build()
         await self._start_interfaces()
         self._stack.push_async_callback(self._stop_serving)
         await self.deliverer.start()
         await self.dispatcher.start()
         self._own(keep_house(self.env), "housekeeping")
-
-    async def _load(self) -> None:
-        # First, so that no plugin can take the name of one of them: of two, the later one fails to load.
-        controls = Controls(stop_turn=lambda *args: self.dispatcher.stop_turn(*args))
-        core_actions = CoreActions(lambda: self.env, controls)
-        await self.registry.load(
-            "plugin", [Found(kind="plugin", name="core", source="core", load=lambda: core_actions)]
-        )
-        for kind in ("plugin", "engine", "interface"):
-            found = discover(
-                kind,
-                home=self.settings.home,
-                plugin_path=os.pathsep.join(map(str, self.settings.plugin_path)),
-                objects=self._objects[kind],
-            )
-            await self.registry.load(kind, found)
-        self._engines = self._choose_engines()
-        self._stack.push_async_callback(self._engines.stop)
 
     def _build(self) -> None:
         settings = self.settings
@@ -276,32 +261,6 @@ class App:
         deadline = self.clock.monotonic() + DRAIN_S
         await self.dispatcher.stop(DRAIN_S)
         await self.deliverer.stop(max(deadline - self.clock.monotonic(), 0.0))
-
-    def _choose_engines(self) -> Engines:
-        handles: dict[str, EngineHandle] = {}
-        ready: list[tuple[int, str]] = []
-        for component in self.registry.components("engine"):
-            if component.state is not ComponentState.FOUND or not self.registry.prepare(component):
-                continue
-            engine: EngineBase = component.instance
-            engine.name = component.name
-            missing = engine.configured(component.config)
-            if missing:
-                component.reason = f"off: {missing}"
-                continue
-            self.registry.activated(component)
-            handles[component.name] = EngineHandle(component.name, engine, self.foreign, self.masker)
-            if engine.auto_rank is not None:
-                ready.append((engine.auto_rank, component.name))
-        chain: list[str] = []
-        for name in self.settings.engine:
-            if name == "auto":
-                chain += [min(ready)[1]] if ready else []
-            elif name in handles:
-                chain.append(name)
-            else:
-                raise self._no_engine(name)
-        return Engines(list(handles.values()), list(dict.fromkeys(chain)))
 
     def _no_engine(self, name: str) -> ConfigurationError:
         component = self.registry.get("engine", name)

@@ -37,7 +37,7 @@ class ComponentContext:
     @cached_property
     def log(self) -> FilteringBoundLogger:
         """A logger that names the component."""
-        bound: FilteringBoundLogger = structlog.get_logger(f"rekku.{self.kind}").bound(**{self.kind: self.name})
+        bound: FilteringBoundLogger = structlog.get_logger(f"rekku.{self.kind}").bind(**{self.kind: self.name})
         return bound
 
     @cached_property

@@ -74,15 +74,21 @@ class CatalogueEntry:
 
 
 class Generation(Mapping[str, CatalogueEntry]):
-    """The active actions by type, and by slash command in `commands`; it never changes."""
+    """The active actions by type; it never changes.
 
-    __slots__ = ("_entries", "commands", "number")
+    commands: by slash command. for_model: without those that a model cannot ask for, whoever is talking to it.
+    """
+
+    __slots__ = ("_entries", "commands", "for_model", "number")
 
     def __init__(self, number: int = 0, entries: Iterable[CatalogueEntry] = ()) -> None:
         self.number = number
         self._entries = {entry.spec.type: entry for entry in entries}
         self.commands: Mapping[str, CatalogueEntry] = MappingProxyType(
             {entry.spec.command: entry for entry in self._entries.values() if entry.spec.command}
+        )
+        self.for_model: Mapping[str, CatalogueEntry] = MappingProxyType(
+            {type_: entry for type_, entry in self._entries.items() if entry.spec.model}
         )
 
     def __getitem__(self, type_: str) -> CatalogueEntry:

@@ -17,7 +17,7 @@ from core.contracts.actions import ActionEnvelope, ActionSpec, Effect, Untrusted
 from core.contracts.deliveries import Activity, ActivityKind, Delivery
 from core.contracts.errors import ActionFailed, CannotDeliver
 from core.contracts.hooks import Block
-from core.contracts.inputs import Address, Origin, Principal, Role
+from core.contracts.inputs import Address, InputKind, Origin, Principal, Role
 from core.contracts.outcomes import Outcome, OutcomeStatus
 from core.contracts.policy import Decision, Question, Verdict
 from core.contracts.prompts import Line
@@ -140,6 +140,8 @@ class Acting:
             address=self._turn.input.address,
             tainted=self._tainted,
         )
+        if not spec.model and self._turn.input.kind is not InputKind.COMMAND:
+            return Decision(verdict=Verdict.DENY, reason=f"{spec.type} can only be typed, as /{spec.command}.")
         decision = authorize(question, self._env.rules)
         if decision.verdict is Verdict.ASK and self._approval_covers(envelope):
             return Decision(verdict=Verdict.ALLOW, reason=f"Approved. {decision.reason}", rule=decision.rule)

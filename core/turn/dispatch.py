@@ -106,8 +106,8 @@ class Dispatcher:
 
     @property
     def busy(self) -> int:
-        """How many turns run now."""
-        return len(self._held)
+        """How many lanes and inputs that pass them by are being worked on now."""
+        return len(self._lanes) + len(self._passing)
 
     def _pass_by(self, input_id: int) -> None:
         if input_id not in self._passing:

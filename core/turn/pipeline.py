@@ -10,7 +10,7 @@ from core.contracts.actions import MESSAGE_ACTION, ActionEnvelope
 from core.contracts.hooks import Intercept, SessionView
 from core.contracts.inputs import Input, InputKind, Role
 from core.contracts.prompts import Prompt
-from core.contracts.steps import Next, ParsedReply, Step
+from core.contracts.steps import Next, ParsedReply, ReplyError, Step
 from core.turn.act import Acting
 from core.turn.commit import abort, commit, fail_action
 from core.turn.converse import Conversation, check_call
@@ -30,6 +30,9 @@ from core.turn.state import StepResult, Turn
 from core.turn.write_pending import WriteFailed
 
 LONG_REPLY = 64 * 1024
+CUT_OFF = ParsedReply(
+    errors=(ReplyError(index=None, message="The reply was cut off, it is too long. Send a shorter one, whole."),)
+)
 GAVE_UP = (
     "I could not turn the model's answer into actions that are valid, so nothing of it was done. "
     "Please ask again, perhaps in other words."
@@ -93,10 +96,10 @@ async def answer(turn: Turn, env: TurnEnvironment, generation: Generation, promp
         if isinstance(reply, NotAnswered):
             await conversation.recorded()
             return StepResult(failure=env.masker.text(reply.sentence), tainted=conversation.tainted)
-        parsed = await read_reply(reply.text)
+        parsed = CUT_OFF if reply.finish_reason == "length" else await read_reply(reply.text)
         merged = parsed if checked is None else merge_correction(checked, parsed)
-        checked = validate_actions(merged, generation)
-        checked = await check_actions(checked, generation, check_call(env))
+        checked = validate_actions(merged, generation.for_model)
+        checked = await check_actions(checked, generation.for_model, check_call(env))
         if checked.valid:
             await conversation.recorded()
             actions = [action for action in checked.actions if action is not None]

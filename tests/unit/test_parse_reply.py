@@ -362,6 +362,13 @@ class TestAttempts:
             '{"type": "terminal", "payload": {/* "a": 1}}',
             '{"type": "terminal", // "payload": {"a": 1}}',
             '{"type": "terminal", "payload": {\n"a": 5 // 2"\n}}',
+            '{"type": "terminal", "payload": {\n#\\"": null\n}}',
+            '{"payload": {} "type": "terminal"}',
+            '{"payload": {}, type": "terminal"}',
+            '{"payload": {"a": tr',
+            '{"payload": {"a": -',
+            '{"payload": {"a": 1.',
+            "{/",
         ],
     )
     def test_goes_back(self, text: str) -> None:
