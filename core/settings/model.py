@@ -34,6 +34,12 @@ MASKED = "set"
 
 _FOR_COMPONENTS: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("engines", "openai"): {"api_key": "openai_api_key", "base_url": "openai_base_url", "model": "openai_model"},
+    ("interfaces", "telegram"): {
+        "token": "telegram_bot_token",
+        "api_base": "telegram_api_base",
+        "webhook_url": "telegram_webhook_url",
+        "webhook_secret": "telegram_webhook_secret",
+    },
     ("plugins", "weather"): {"fetch_minutes": "weather_fetch_minutes"},
 }
 """Settings that stand for a key of one component's table, and override it there."""
@@ -269,13 +275,8 @@ class Settings(BaseModel):
         return {name: value for name, value in found.items() if len(value) >= SHORTEST_SECRET}
 
     def unused(self) -> list[str]:
-        """Return a sentence for each setting that is set and has no effect in this version."""
-        telegram = ("telegram_bot_token", "telegram_api_base", "telegram_webhook_url", "telegram_webhook_secret")
-        return [
-            f"{KEYS[attribute]} is set, but this version does not come with a Telegram interface: it has no effect."
-            for attribute in telegram
-            if getattr(self, attribute) is not None
-        ]
+        """Return a sentence for each setting that is set and has no effect in this version: none has."""
+        return []
 
     def describe(self) -> list[tuple[str, str, str]]:
         """Return (key, value, source) of each setting, for people; "set" stands for a secret."""

@@ -367,10 +367,18 @@ def test_every_secret_is_known_and_none_is_shown(tmp_path: Path) -> None:
     assert set(KEYS.values()) <= rows.keys()
 
 
-def test_what_has_no_effect_yet_is_told(tmp_path: Path) -> None:
-    assert load(tmp_path).unused() == []
-    [sentence] = load(tmp_path, TELEGRAM_BOT_TOKEN="1:telegramtoken").unused()
-    assert "TELEGRAM_BOT_TOKEN" in sentence
+def test_telegram_settings_stand_for_keys_of_its_interface(tmp_path: Path) -> None:
+    settings = load(
+        tmp_path,
+        '[interfaces.telegram]\napi_base = "http://localhost:1"\nanswer = "always"',
+        TELEGRAM_BOT_TOKEN="1:telegramtoken",
+        TELEGRAM_API_BASE="http://localhost:8081",
+    )
+    values = settings.component("interfaces", "telegram").values
+    assert values["token"].get_secret_value() == "1:telegramtoken"
+    assert values["api_base"] == "http://localhost:8081"
+    assert values["answer"] == "always"
+    assert settings.unused() == []
 
 
 @pytest.mark.parametrize(
