@@ -31,7 +31,8 @@ async def commit(turn: Turn, env: TurnEnvironment, result: StepResult, after: Ne
         result.tell = tell_outcome(result.actions[0].seen)  # its write may have failed since
     parts = await _prepared(turn, env, sentence or result.tell) if sentence or result.tell else []
     lines = _lines(turn, result, sentence)
-    state = "error" if result.failure else END_STATES.get(after, "")
+    failed = _has_failed(turn, result)
+    state = "error" if failed else END_STATES.get(after, "")
     env.reached("before commit")
 
     def write(conn: Any) -> list[tuple[int, str]]:
@@ -51,9 +52,17 @@ async def commit(turn: Turn, env: TurnEnvironment, result: StepResult, after: Ne
     env.reached("after commit")
     turn.steps.append(Step(number=turn.number, actions=result.actions, tainted=result.tainted))
     turn.replies, turn.entries, turn.approved = (), (), None
-    turn.failed = bool(result.failure)
+    turn.failed = failed
     turn.sent += rows
     env.wake_outbox(rows)
+
+
+def _has_failed(turn: Turn, result: StepResult) -> bool:
+    """Whether a step ends its turn as failed: it came to nothing, or it was a command that was not done."""
+    if turn.input.kind is not InputKind.COMMAND:
+        return bool(result.failure)
+    waits_or_done = (OutcomeStatus.DONE, OutcomeStatus.AWAITING_APPROVAL)
+    return bool(result.failure) or any(action.outcome.status not in waits_or_done for action in result.actions)
 
 
 def fail_action(result: StepResult, failure: WriteFailed) -> None:
