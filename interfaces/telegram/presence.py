@@ -81,14 +81,14 @@ class Presence:
 
     async def _keep(self, shown: _Shown) -> None:
         until = self._clock.monotonic() + LONGEST_SIGN_S
-        await asyncio.sleep(FIRST_SIGN_S)
+        await self._clock.sleep(FIRST_SIGN_S)
         while self._clock.monotonic() < until:
             chat_id, thread_id = await self._place(shown)
             if shown.news.is_set():
                 shown.news.clear()
                 await self._tell(shown, chat_id, thread_id)
             await self._call(chat_id, SendChatAction(chat_id=chat_id, action="typing", message_thread_id=thread_id))
-            await asyncio.sleep(TYPING_EVERY_S)
+            await self._clock.sleep(TYPING_EVERY_S)
 
     async def _tell(self, shown: _Shown, chat_id: int, thread_id: int | None) -> None:
         """Show the newest text: in a message of its own the first time, then in its place."""
