@@ -26,6 +26,7 @@ class OwnedTasks:
         task = asyncio.get_running_loop().create_task(self._run(work, name), name=f"telegram: {name}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: work.close())  # cancelled before it began, it would be left over
         return task
 
     async def _run(self, work: Coroutine[Any, Any, None], name: str) -> None:

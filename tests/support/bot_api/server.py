@@ -72,7 +72,8 @@ class BotApi:
             if fault.status:
                 return self._scripted(fault, chat_id)
         if method == "getUpdates":
-            return await self._updates(params)
+            answer = await self._updates(params)
+            return _hang_up(request) if fault is not None and fault.drop == "after" else answer
         refused = refusal(world, method, params)
         if refused is not None:
             return _refused(refused)
