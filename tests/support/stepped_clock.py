@@ -39,5 +39,6 @@ class SteppedClock:
     async def slept_for(self, seconds: float, timeout_s: float = 10.0) -> None:
         """Wait until somebody sleeps for so long."""
         async with asyncio.timeout(timeout_s):
-            while not any(due_ms - self.ms == round(seconds * 1000) for due_ms, _ in self.sleepers):
-                await asyncio.sleep(0.005)  # noqa: ASYNC110 - real work over a socket lies between
+            # Real work over a socket lies between.
+            while not any(due_ms - self.ms == round(seconds * 1000) for due_ms, _ in self.sleepers):  # noqa: ASYNC110
+                await asyncio.sleep(0.005)

@@ -55,7 +55,7 @@ class Inbox:
         self.inputs: list[Input] = []
         self.calls = 0
         self.failures: list[Exception] = []
-        self.before: Callable[[Input], None] = lambda input: None
+        self.before: Callable[[Input], None] = lambda _: None
         self._keys: dict[str, int] = {}
 
     async def receive(self, input: Input) -> Accepted:
@@ -85,8 +85,8 @@ class Bot:
     async def has(self, inputs: int, timeout_s: float = 10.0) -> list[Input]:
         """Wait until so many inputs have come in; return them."""
         async with asyncio.timeout(timeout_s):
-            while len(self.inbox.inputs) < inputs:
-                await asyncio.sleep(0.005)  # noqa: ASYNC110 - real work over a socket lies between
+            while len(self.inbox.inputs) < inputs:  # noqa: ASYNC110 - real work over a socket lies between
+                await asyncio.sleep(0.005)
         return self.inbox.inputs
 
 

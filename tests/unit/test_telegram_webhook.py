@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from typing import Any
 
 import pytest
 from aiohttp import ClientSession
@@ -23,7 +24,7 @@ def free_port() -> int:
         return port
 
 
-def hook(port: int) -> dict[str, str]:
+def hook(port: int) -> dict[str, Any]:
     return {
         "webhook_url": f"http://127.0.0.1:{port}/telegram",
         "webhook_secret": SECRET,

@@ -85,6 +85,7 @@ class BotApi:
     def _scripted(self, fault: Fault, chat_id: int | None) -> web.Response:
         if "retry_after" in fault.parameters and chat_id is not None:
             self.world.floods[chat_id] = self.world.clock() + fault.parameters["retry_after"]
+            self.world.changed.set()
         return _refused(Refusal(status=fault.status, description=fault.description, parameters=fault.parameters))
 
     def _do(self, method: str, params: JsonObject) -> Json | web.Response:
