@@ -110,18 +110,25 @@ def use(conn: Any, approval_id: str) -> bool:
     return bool(conn.execute(statement.values(state="used")).rowcount)
 
 
-def expired(conn: Any, now_ms: int) -> list[Approval]:
-    """Mark the waiting approvals whose time is over, and return them, so that who asked can be told."""
+def give_back(conn: Any, approval_id: str) -> None:
+    """Undo `use`: what was approved has not been begun after all."""
+    statement = update(approvals).where(approvals.c.id == approval_id, approvals.c.state == "used")
+    conn.execute(statement.values(state="approved"))
+
+
+def overdue(conn: Any, now_ms: int) -> list[Approval]:
+    """Return the waiting approvals whose time is over, a hundred at most."""
     ids = conn.execute(
         select(approvals.c.id).where(approvals.c.state == "waiting", approvals.c.expires_at_ms <= now_ms).limit(100)
     ).scalars()
-    over = []
-    for approval_id in list(ids):
-        conn.execute(update(approvals).where(approvals.c.id == approval_id).values(state="expired"))
-        approval = find(conn, approval_id)
-        if approval is not None:
-            over.append(approval)
-    return over
+    found = (find(conn, approval_id) for approval_id in list(ids))
+    return [approval for approval in found if approval is not None]
+
+
+def expire(conn: Any, approval_id: str) -> bool:
+    """Mark an approval as expired; False when it is not waiting any more."""
+    statement = update(approvals).where(approvals.c.id == approval_id, approvals.c.state == "waiting")
+    return bool(conn.execute(statement.values(state="expired")).rowcount)
 
 
 def granted_actions(conn: Any, turn_id: int) -> frozenset[str]:

@@ -8,21 +8,21 @@ committed before it starts and its end as soon as it is seen; when the end is no
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any
 
 import structlog
 
 from core.contracts.actions import ActionEnvelope, ActionSpec, Effect, Untrusted, WriteFn
 from core.contracts.deliveries import Activity, ActivityKind, Delivery
-from core.contracts.errors import ActionFailed, CannotDeliver
+from core.contracts.errors import ActionFailed, CannotDeliver, StorageUnavailable
 from core.contracts.hooks import Block
 from core.contracts.inputs import Address, InputKind, Origin, Principal, Role
 from core.contracts.outcomes import Outcome, OutcomeStatus
 from core.contracts.policy import Decision, Question, Verdict
 from core.contracts.prompts import Line
 from core.contracts.steps import RecordedAction
-from core.services import inbox, ledger
+from core.services import approvals, history, inbox, ledger
 from core.services.foreign import Raised
 from core.turn.ask_approval import approval_request
 from core.turn.environment import Entry, TurnEnvironment
@@ -32,6 +32,10 @@ from core.turn.write_pending import WriteFailed, use_approval, write_pending
 
 log = structlog.get_logger("rekku.actions")
 
+WRITING_S = 3.0
+RETRY_AFTER_S = 2.0
+MOST_TRIES_TO_WRITE = 30
+MOST_CAUSES = 10
 NO_WRITE = "An action with effect read cannot write or send."
 
 
@@ -99,7 +103,14 @@ async def _shown(env: TurnEnvironment, activity: Activity) -> None:
 class Acting:
     """The facts and the ways of one step, for the stage `run_actions`."""
 
-    def __init__(self, turn: Turn, env: TurnEnvironment, catalogue: Mapping[str, Entry], tainted: bool) -> None:
+    def __init__(
+        self,
+        turn: Turn,
+        env: TurnEnvironment,
+        catalogue: Mapping[str, Entry],
+        tainted: bool,
+        refused: Mapping[str, str],
+    ) -> None:
         self._turn = turn
         self._env = env
         self._catalogue = catalogue
@@ -111,6 +122,8 @@ class Acting:
             for action in step.actions
             if action.outcome.status is OutcomeStatus.DONE
         }
+        self._broken = ""
+        self._refused = refused
         self.pending: list[PendingAction] = []
         self.said: list[Line] = []
 
@@ -122,16 +135,20 @@ class Acting:
         entry = self._entries.get(position)
         if entry is None:
             return None
-        outcome = entry.outcome
-        if outcome is None:
-            outcome = _unknown("The process stopped while it ran.")
-            self.pending.append(self._end_of_intent(position, entry.row_id, entry.envelope, outcome))
-        return RecordedAction(envelope=entry.envelope, outcome=outcome, ledger_id=entry.row_id)
+        outcome = entry.outcome or _unknown("The process stopped while it ran.")
+        action = RecordedAction(envelope=entry.envelope, outcome=outcome, ledger_id=entry.row_id)
+        if outcome.status is OutcomeStatus.DONE:
+            self._done[entry.envelope.hash] = outcome
+        self.said += history.said(action, self._turn.input.address, self._tainted)
+        return action
 
     def done_before(self, envelope: ActionEnvelope) -> Outcome | None:
         return self._done.get(envelope.hash)
 
     def gate(self, spec: ActionSpec, envelope: ActionEnvelope) -> Decision:
+        if envelope.hash in self._refused:
+            reason = f"It is not valid any more: {self._refused[envelope.hash]}"
+            return Decision(verdict=Verdict.DENY, reason=reason)
         question = Question(
             spec=spec,
             payload=envelope.payload,
@@ -178,10 +195,11 @@ class Acting:
         return await self._after(action)
 
     async def perform(self, position: int, spec: ActionSpec, envelope: ActionEnvelope) -> RecordedAction:
-        failed = await self._flush()
+        failed = None if self._broken else await self._flush()
         if failed is not None:
-            reason = f"Not run: {failed.action.envelope.type} before it ended as failed."
-            return await self.note(position, envelope, Outcome(status=OutcomeStatus.SKIPPED, reason=reason))
+            self._broken = f"Not run: {failed.action.envelope.type} before it ended as failed."
+        if self._broken:
+            return await self.note(position, envelope, Outcome(status=OutcomeStatus.SKIPPED, reason=self._broken))
         blocked = await self._env.hooks.guard("before_action", self._turn.context(tainted=self._tainted), envelope)
         if isinstance(blocked, Block):
             outcome = Outcome(status=OutcomeStatus.DENIED, reason=blocked.reason)
@@ -225,35 +243,78 @@ class Acting:
                 now_ms=started_at_ms,
             )
 
-        row_id = await env.database.transact(intend)
+        intending = asyncio.ensure_future(env.database.transact(intend))
+        try:
+            row_id = await asyncio.shield(intending)
+        except asyncio.CancelledError:
+            await asyncio.shield(self._take_back(intending, position))
+            raise
         env.reached("action started")
         try:
             outcome = await self._run(entry, envelope, running)
         except asyncio.CancelledError:
             stopped = self._end_of_intent(position, row_id, envelope, _unknown("It was stopped while it ran."))
-            await asyncio.shield(write_pending(turn, env, [stopped]))
+            await asyncio.shield(self._write_end(stopped))
             raise
         env.reached("action done")
+        # Its end was seen: a cancellation must not lose that.
+        writing = asyncio.ensure_future(self._end(position, row_id, envelope, outcome, running))
+        try:
+            action = await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            await asyncio.wait({writing}, timeout=WRITING_S)
+            raise
+        return await self._after(action)
+
+    async def _take_back(self, intending: asyncio.Future[int], position: int) -> None:
+        """Undo an intent whose handler was never called: there is nothing unknown about it."""
+        turn, env = self._turn, self._env
+        row_id = await intending
+        now_ms = env.clock.now_ms()
+
+        def undo(conn: Any) -> None:
+            inbox.check(conn, turn.lease, now_ms)
+            ledger.forget_intent(conn, row_id)
+            if turn.approved is not None and position == 0:
+                approvals.give_back(conn, turn.approved.id)
+
+        await env.database.transact(undo)
+
+    async def _end(
+        self, position: int, row_id: int, envelope: ActionEnvelope, outcome: Outcome, running: RunningAction
+    ) -> RecordedAction:
+        """Write down how an external action ended, with what it writes and sends."""
         action = RecordedAction(envelope=envelope, outcome=outcome, ledger_id=row_id)
         pending = self._end_of_intent(position, row_id, envelope, outcome)
         if outcome.status is OutcomeStatus.DONE:
             action = await self._take_over(pending, running)
             self._done[envelope.hash] = outcome
         try:
-            await write_pending(turn, env, [pending])
+            await self._write_end(pending)
         except WriteFailed as failure:
             # The world was touched, only what should have been written about it is lost: done, and says so.
             reason = f"It was done, but what it wrote is lost: {failure.reason}"
             outcome = Outcome(status=OutcomeStatus.DONE, reason=reason, output=outcome.output or reason)
             action = RecordedAction(envelope=envelope, outcome=outcome, ledger_id=row_id)
-            await write_pending(turn, env, [self._end_of_intent(position, row_id, envelope, outcome)])
-        return await self._after(action)
+            await self._write_end(self._end_of_intent(position, row_id, envelope, outcome))
+        return action
+
+    async def _write_end(self, pending: PendingAction) -> None:
+        """Write how an external action ended; the world has it by now, so this waits for a database that is away."""
+        for _ in range(MOST_TRIES_TO_WRITE):
+            try:
+                return await write_pending(self._turn, self._env, [pending])
+            except StorageUnavailable as error:
+                log.warning("the end of an action waits for the database", action=pending.action.envelope.type)
+                away = error
+            await self._env.clock.sleep(RETRY_AFTER_S)
+        raise away
 
     async def _run(self, entry: Entry, envelope: ActionEnvelope, running: RunningAction) -> Outcome:
         """Call the handler; its result or failure as an outcome."""
         spec = entry.spec
         called = await self._env.foreign.call(
-            f"action {spec.type}", lambda: entry.run(running, dict(envelope.payload)), spec.timeout_s
+            f"action {spec.type}", lambda: _uncancelled(entry.run(running, dict(envelope.payload))), spec.timeout_s
         )
         if not isinstance(called, Raised):
             output, tainted = called.value, spec.reads_outside
@@ -266,7 +327,7 @@ class Acting:
             )
         sentence = self._env.masker.text(called.sentence)
         # A failure's sentence is made by whoever failed, so it is as foreign as the output would have been.
-        unseen = called.timed_out or isinstance(called.error, ConnectionError | TimeoutError)
+        unseen = called.timed_out or _lost_connection(called.error)
         if spec.effect is Effect.EXTERNAL and unseen:
             return _unknown(f"Its end was not seen ({sentence}).")
         if not isinstance(called.error, ActionFailed):
@@ -336,11 +397,31 @@ class Acting:
         return self._pending(position, action, Effect.EXTERNAL)
 
 
+async def _uncancelled(call: Awaitable[Any]) -> Any:
+    """Await a handler; when it was cancelled from its inside, that is a lost connection and no wish of ours."""
+    try:
+        return await call
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise ConnectionAbortedError("it was cancelled from its inside") from error
+
+
+def _lost_connection(error: BaseException | None) -> bool:
+    """Whether an error, or what caused it, is a connection or an answer that was lost."""
+    for _ in range(MOST_CAUSES):
+        if error is None or isinstance(error, ActionFailed):
+            return False
+        if isinstance(error, ConnectionError | TimeoutError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 def _masked(envelope: ActionEnvelope, env: TurnEnvironment) -> ActionEnvelope:
     return ActionEnvelope(type=envelope.type, payload=env.masker.value(envelope.payload))
 
 
 def _unknown(reason: str) -> Outcome:
-    return Outcome(
-        status=OutcomeStatus.UNKNOWN, reason=f"{reason} It may have happened; it is not repeated by itself."
-    )
+    return Outcome(status=OutcomeStatus.UNKNOWN, reason=ledger.UNSEEN.format(how=reason))

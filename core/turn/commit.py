@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from core.contracts.actions import MESSAGE_ACTION
-from core.contracts.deliveries import Delivery
+from core.contracts.deliveries import Delivery, Part
 from core.contracts.errors import CannotDeliver
 from core.contracts.inputs import InputKind
 from core.contracts.outcomes import Outcome, OutcomeStatus
@@ -15,6 +15,7 @@ from core.services import history, inbox, ledger, outbox
 from core.turn.environment import TurnEnvironment
 from core.turn.stages.tell_outcome import tell_outcome
 from core.turn.state import StepResult, Turn
+from core.turn.tell_unknown import unknown_notices, unknown_sentence
 from core.turn.write_pending import WriteFailed, write_rows
 
 LIMIT_SENTENCE = "I stopped after {steps} steps without coming to an end. Tell me how to go on."
@@ -30,6 +31,7 @@ async def commit(turn: Turn, env: TurnEnvironment, result: StepResult, after: Ne
     if result.actions and result.tell and turn.input.kind is InputKind.COMMAND:
         result.tell = tell_outcome(result.actions[0].seen)  # its write may have failed since
     parts = await _prepared(turn, env, sentence or result.tell) if sentence or result.tell else []
+    parts += await unknown_notices(turn, env, result.actions, asker_is_told=turn.input.kind is InputKind.COMMAND)
     lines = _lines(turn, result, sentence)
     failed = _has_failed(turn, result)
     state = "error" if failed else END_STATES.get(after, "")
@@ -82,21 +84,43 @@ def fail_action(result: StepResult, failure: WriteFailed) -> None:
 async def abort(turn: Turn, env: TurnEnvironment, state: str, sentence: str) -> None:
     """End a turn in the middle of a step, and tell its user why."""
     now_ms = env.clock.now_ms()
-    parts = await _prepared(turn, env, sentence) if sentence else []
+
+    def settle(conn: Any) -> ledger.TurnRecord:
+        inbox.check(conn, turn.lease, now_ms)
+        ledger.end_unseen(conn, turn.id, "The turn ended while it ran.", now_ms)
+        return ledger.load_turn(conn, turn.id)
+
+    # What stands in the tables counts: a commit may have been under way when the turn was stopped.
+    record = await env.database.transact(settle)
+    turn.steps = list(record.steps)
+    begun = StepResult(
+        actions=tuple(
+            RecordedAction(envelope=entry.envelope, outcome=entry.outcome, ledger_id=entry.row_id)
+            for entry in record.entries
+            if entry.outcome is not None
+        )
+    )
+    begun.said = [line for action in begun.actions for line in history.said(action, turn.input.address, False)]
+    unknown = [action for action in begun.actions if action.outcome.status is OutcomeStatus.UNKNOWN]
+    told = " ".join(filter(None, [sentence, *(unknown_sentence(action) for action in unknown)]))
+    parts = await _prepared(turn, env, told) if told else []
+    parts += await unknown_notices(turn, env, unknown, asker_is_told=True)
+    env.reached("before commit")
 
     def write(conn: Any) -> list[tuple[int, str]]:
         rows = outbox.put(conn, parts, turn.id, now_ms)
-        history.append(conn, turn.session.id, turn.id, _lines(turn, StepResult(), sentence), now_ms)
+        history.append(conn, turn.session.id, turn.id, _lines(turn, begun, sentence), now_ms)
         inbox.finish(conn, turn.lease)
         ledger.end_turn(conn, turn.id, state, sentence, len(turn.steps), now_ms)
         return list(zip(rows, (str(part.address) for part, _ in parts), strict=True))
 
     rows = await env.database.transact(write)
+    env.reached("after commit")
     turn.sent += rows
     env.wake_outbox(rows)
 
 
-async def _prepared(turn: Turn, env: TurnEnvironment, sentence: str) -> list[Any]:
+async def _prepared(turn: Turn, env: TurnEnvironment, sentence: str) -> list[tuple[Part, float]]:
     try:
         return await env.outgoing.prepare(turn.context(), Delivery(address=turn.input.address, text=sentence))
     except CannotDeliver:
