@@ -18,7 +18,7 @@ Force = Annotated[bool, typer.Option("--force", help="Replace a file that is the
 
 @group.command()
 def status(as_json: AsJson = False) -> None:
-    """Show where the database is, whether it is sound, its schema, and what waits in it.
+    """Show where the database is, whether it is sound, and what waits.
 
     The exit status is 1 when it is damaged or of a newer version.
     """
@@ -27,13 +27,19 @@ def status(as_json: AsJson = False) -> None:
 
 @group.command()
 def upgrade(as_json: AsJson = False) -> None:
-    """Bring the schema up to date, which every start does by itself. No other process may be running."""
+    """Bring the schema up to date, which every start does by itself.
+
+    No other process may be running on the home.
+    """
     finish(lambda: _upgrade(as_json))
 
 
 @group.command()
 def backup(path: Target, force: Force = False, as_json: AsJson = False) -> None:
-    """Copy the database to a file while it is in use, and check the copy. Only its owner can read the file."""
+    """Copy the database to a file, also while it is in use.
+
+    The copy is checked. Only its owner can read the file.
+    """
     finish(lambda: _backup(path, force, as_json))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -17,6 +18,9 @@ FAILED = 1
 CANNOT_START = 2
 BUG = 70
 INTERRUPTED = 130
+
+_THE_MACHINES = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE)
+"""Errors that are no bug of anybody: a full or failing disk, too many open files."""
 
 
 class CommandFailed(RekkuError):
@@ -40,6 +44,13 @@ def finish(command: Callable[[], int]) -> NoReturn:
     except KeyboardInterrupt:
         status = INTERRUPTED
     except BrokenPipeError:
+        _let_go_of_stdout()
+        status = FAILED
+    except OSError as error:
+        if error.errno not in _THE_MACHINES:
+            _tell_bug(error)
+            raise typer.Exit(BUG) from None
+        complain(f"The machine refuses: {error}.")
         _let_go_of_stdout()
         status = FAILED
     except Exception as error:  # noqa: BLE001 - a bug of ours; a person is told in a line, not in a traceback

@@ -35,13 +35,16 @@ def list_(as_json: AsJson = False, limit: Limit = 50) -> None:
 
 @group.command()
 def dead(as_json: AsJson = False, limit: Limit = 50) -> None:
-    """List the dead letters, which could not be delivered, with the reasons."""
+    """List the dead letters: what could not be delivered, and why."""
     finish(lambda: _list(("dead",), as_json, limit))
 
 
 @group.command()
 def retry(ids: Ids = None, every: EveryOne = False, as_json: AsJson = False) -> None:
-    """Let dead letters be tried again, for 24 hours; a running process takes them up by itself."""
+    """Let dead letters be tried again, for 24 hours.
+
+    A running process takes them up by itself.
+    """
     if bool(ids) == every:
         raise typer.BadParameter("name the ids, or say --all", param_hint="ID")
     finish(lambda: _retry(None if every else list(dict.fromkeys(ids or ())), as_json))

@@ -17,7 +17,7 @@ def _group() -> None:
 
 @group.command("list")
 def list_(as_json: AsJson = False) -> None:
-    """List every plugin, engine and interface that is found, and why some do not work.
+    """List all plugins, engines and interfaces, with state and reason.
 
     They are loaded, not started: "ok" means that one loads cleanly. Works beside a running process.
     """

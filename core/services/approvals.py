@@ -12,6 +12,10 @@ from sqlalchemy import insert, select, update
 from core.contracts.actions import ActionEnvelope
 from core.contracts.inputs import Principal, Role
 from core.contracts.json import JsonObject, compact
+from core.contracts.outcomes import Outcome, OutcomeStatus
+from core.contracts.prompts import Line
+from core.contracts.steps import RecordedAction
+from core.services import history, ledger
 from core.storage.tables import approvals
 
 VALID_MS = 15 * 60 * 1000
@@ -123,6 +127,14 @@ def overdue(conn: Any, now_ms: int) -> list[Approval]:
     ).scalars()
     found = (find(conn, approval_id) for approval_id in list(ids))
     return [approval for approval in found if approval is not None]
+
+
+def refuse(conn: Any, approval: Approval, reason: str, now_ms: int) -> None:
+    """Note in the ledger, and for the model, that an action which waited was not approved; its turn is over."""
+    ledger.deny_waiting(conn, approval.turn_id, approval.step, approval.position, reason, now_ms)
+    denied = RecordedAction(envelope=approval.envelope, outcome=Outcome(status=OutcomeStatus.DENIED, reason=reason))
+    told = Line(role="actions", text=ledger.summary_line(denied))
+    history.append(conn, ledger.session_of(conn, approval.turn_id), approval.turn_id, [told], now_ms)
 
 
 def expire(conn: Any, approval_id: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from core.storage.tables import inbox
 LEASE_MS = 30_000
 DEDUPE_KEPT_MS = 30 * 24 * 3600 * 1000
 OPEN = ("waiting", "running")
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,8 +249,9 @@ def _encode(input: Input) -> str:
         body["origin"] = input.origin.value
     if input.data:
         body["data"] = input.data
-    # A lone surrogate cannot be stored as UTF-8; it stays readable as its escape.
-    return compact(body).encode("utf-8", "backslashreplace").decode()
+    # Half a character (a lone surrogate) can be stored and sent nowhere; it stays readable as its escape, which is
+    # escaped itself, so that reading the JSON does not bring it back.
+    return _HALF_CHARACTER.sub(lambda half: f"\\\\u{ord(half.group()):04x}", compact(body))
 
 
 def _decode(row: Any) -> Input:

@@ -315,8 +315,15 @@ def input_of(conn: Any, turn_id: int) -> int:
     return int(conn.execute(select(turns.c.input_id).where(turns.c.id == turn_id)).scalar_one())
 
 
-def deny_waiting(conn: Any, turn_id: int, step: int, position: int, by: str, now_ms: int) -> None:
-    """Note that an action which waited for an approval was denied."""
+def session_of(conn: Any, turn_id: int) -> int:
+    """Return the id of the session that a turn belongs to."""
+    return int(conn.execute(select(turns.c.session_id).where(turns.c.id == turn_id)).scalar_one())
+
+
+def deny_waiting(conn: Any, turn_id: int, step: int, position: int, reason: str, now_ms: int) -> None:
+    """Note that an action which waited for an approval was denied, and that its turn is over."""
     place = (ledger.c.turn_id == turn_id, ledger.c.step == step, ledger.c.position == position)
     statement = update(ledger).where(*place, ledger.c.status == OutcomeStatus.AWAITING_APPROVAL.value)
-    conn.execute(statement.values(status=OutcomeStatus.DENIED.value, reason=f"Denied by {by}.", ended_at_ms=now_ms))
+    conn.execute(statement.values(status=OutcomeStatus.DENIED.value, reason=reason, ended_at_ms=now_ms))
+    waiting = update(turns).where(turns.c.id == turn_id, turns.c.state == "awaiting_approval")
+    conn.execute(waiting.values(state="complete", reason=reason, ended_at_ms=now_ms))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import queue
 import sqlite3
 import threading
@@ -150,6 +152,10 @@ class SqliteDatabase:
             if self.path is None:
                 return sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
             mode = "ro" if self._read_only else "rwc"
+            if not self._read_only:
+                # For its owner alone, wherever the home is; SQLite gives its other files the same mode.
+                with contextlib.suppress(OSError):
+                    os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
             return sqlite3.connect(
                 f"file:{quote(str(self.path))}?mode={mode}",
                 uri=True,
@@ -301,6 +307,9 @@ def _translated(error: BaseException) -> BaseException:
     """Turn the driver's errors into ours; leave everything else as it is."""
     if isinstance(error, StopIteration):
         return RuntimeError("a StopIteration escaped; give next() a default")  # no future takes it as it is
+    if not isinstance(error, Exception):
+        # An exit, an interrupt or a cancellation of fn's own making is none of the one who awaits it.
+        return RuntimeError(f"a transaction function raised {type(error).__name__}")
     original = error.orig if isinstance(error, DBAPIError) else error
     # An extended code holds the primary one in its lowest byte.
     if isinstance(original, sqlite3.Error) and getattr(original, "sqlite_errorcode", 0) & 0xFF in PASSING:

@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 
 from core.contracts.actions import ActionEnvelope, ActionSpec, Effect, Untrusted, WriteFn
-from core.contracts.deliveries import Activity, ActivityKind, Delivery
+from core.contracts.deliveries import Activity, ActivityKind, Delivery, Part
 from core.contracts.errors import ActionFailed, CannotDeliver, StorageUnavailable
 from core.contracts.hooks import Block
 from core.contracts.inputs import Address, InputKind, Origin, Principal, Role
@@ -171,8 +171,11 @@ class Acting:
         return envelope.type in self._turn.granted
 
     async def ask_approval(self, position: int, envelope: ActionEnvelope, decision: Decision) -> Outcome:
+        if await self._write_first():
+            return Outcome(status=OutcomeStatus.SKIPPED, reason=self._broken)
         asked = approval_request(self._turn, self._env, position, envelope, decision)
-        if asked is None:
+        questions = [] if asked is None else await self._prepared(asked.questions)
+        if asked is None or not questions:
             return Outcome(
                 status=OutcomeStatus.DENIED, reason=f"{decision.reason} No trainer can be asked to approve it."
             )
@@ -181,10 +184,19 @@ class Acting:
         )
         pending = self._pending(position, RecordedAction(envelope=envelope, outcome=outcome), Effect.LOCAL)
         pending.approval = asked.approval
-        for delivery in asked.questions:
-            pending.parts += await self._env.outgoing.prepare(self._turn.context(), delivery)
+        pending.parts = [*questions, *await self._prepared(asked.notices)]
         self.pending.append(pending)
         return outcome
+
+    async def _prepared(self, deliveries: Sequence[Delivery]) -> list[tuple[Part, float]]:
+        """Return the parts of those deliveries that can be made at all."""
+        parts: list[tuple[Part, float]] = []
+        for delivery in deliveries:
+            try:
+                parts += await self._env.outgoing.prepare(self._turn.context(tainted=self._tainted), delivery)
+            except CannotDeliver as error:
+                log.warning("nobody can be asked there", address=str(delivery.address), error=error.explain())
+        return parts
 
     async def note(self, position: int, envelope: ActionEnvelope, outcome: Outcome) -> RecordedAction:
         action = RecordedAction(envelope=envelope, outcome=outcome)
@@ -195,10 +207,7 @@ class Acting:
         return await self._after(action)
 
     async def perform(self, position: int, spec: ActionSpec, envelope: ActionEnvelope) -> RecordedAction:
-        failed = None if self._broken else await self._flush()
-        if failed is not None:
-            self._broken = f"Not run: {failed.action.envelope.type} before it ended as failed."
-        if self._broken:
+        if await self._write_first():
             return await self.note(position, envelope, Outcome(status=OutcomeStatus.SKIPPED, reason=self._broken))
         blocked = await self._env.hooks.guard("before_action", self._turn.context(tainted=self._tainted), envelope)
         if isinstance(blocked, Block):
@@ -350,6 +359,13 @@ class Acting:
         own = [d for d in running.deliveries if d.address == self._turn.input.address]
         self.said += [Line(role="assistant", text=delivery.text, tainted=self._tainted) for delivery in own]
         return pending.action
+
+    async def _write_first(self) -> bool:
+        """Write what is pending before something new is begun; True when that failed, and so nothing new may be."""
+        failed = None if self._broken else await self._flush()
+        if failed is not None:
+            self._broken = f"Not run: {failed.action.envelope.type} before it ended as failed."
+        return bool(self._broken)
 
     async def _flush(self) -> PendingAction | None:
         """Write what is pending before the next handler runs, which may want to see it; return what failed."""

@@ -55,7 +55,8 @@ class Deliverer:
         self._reached = reached
         self._addresses: dict[str, asyncio.Task[None]] = {}
         self._news: dict[str, asyncio.Event] = {}
-        self._unsettled: dict[int, asyncio.Future[None]] = {}
+        self._unsettled: dict[int, tuple[str, asyncio.Future[None]]] = {}
+        self._waits: set[str] = set()
         self._interface_until: dict[str, float] = {}
         self._rescan: asyncio.Task[None] | None = None
         self._in_flight: set[asyncio.Future[None]] = set()
@@ -71,7 +72,7 @@ class Deliverer:
         """Let what can be sent now go out for `drain_s` seconds; the rest waits for the next start."""
         if self._rescan is not None:
             self._rescan.cancel()
-        waiting = [future for future in self._unsettled.values() if not future.done()]
+        waiting = [future for _, future in self._unsettled.values() if not future.done()]
         if waiting and drain_s > 0:
             await asyncio.wait(waiting, timeout=drain_s)
         self._open = False
@@ -88,12 +89,16 @@ class Deliverer:
         if not self._open:
             return
         for row_id, address in rows:
-            self._unsettled.setdefault(row_id, asyncio.get_running_loop().create_future())
+            if address not in self._waits:
+                self._unsettled.setdefault(row_id, (address, asyncio.get_running_loop().create_future()))
             self._wake_address(address)
 
     async def settled(self, rows: list[tuple[int, str]]) -> None:
-        """Wait until each of these rows was sent, buried or has failed once (a minute at most)."""
-        futures = [self._unsettled[row_id] for row_id, _ in rows if row_id in self._unsettled]
+        """Wait until each of these rows was sent, buried or has failed once, or has to wait for one that did.
+
+        A minute at most.
+        """
+        futures = [self._unsettled[row_id][1] for row_id, _ in rows if row_id in self._unsettled]
         if futures:
             await asyncio.wait(futures, timeout=LONGEST_SETTLING_S)
 
@@ -143,19 +148,29 @@ class Deliverer:
                 return False
             now_ms = self._clock.now_ms()
             if part.leased_until_ms > now_ms and part.owner != self._owner:
-                await self._clock.sleep(min((part.leased_until_ms - now_ms) / 1000, RESCAN_EVERY_S))
+                await self._wait(part, (part.leased_until_ms - now_ms) / 1000)
                 return False
             if part.expires_at_ms <= now_ms:
                 await self._bury(part, "It could not be delivered within its time to live.")
                 continue
             wait_s = max((part.not_before_ms - now_ms) / 1000, self._interface_wait_s(part.part.address.interface))
             if wait_s > 0:
-                self._settle(part.row_id)
-                await self._clock.sleep(min(wait_s, RESCAN_EVERY_S))
+                await self._wait(part, wait_s)
                 return False
             if not await self._send(part):
                 return False
         return True
+
+    async def _wait(self, head: PendingPart, wait_s: float) -> None:
+        """Let an address wait; nobody has to wait for what stands there, or for what comes behind it meanwhile."""
+        address = str(head.part.address)
+        for row_id in [row_id for row_id, (to, _) in self._unsettled.items() if to == address]:
+            self._settle(row_id)
+        self._waits.add(address)
+        try:
+            await self._clock.sleep(min(wait_s, RESCAN_EVERY_S))
+        finally:
+            self._waits.discard(address)
 
     async def _send(self, pending: PendingPart) -> bool:
         """Send one part; False when it has to be tried again."""
@@ -236,7 +251,7 @@ class Deliverer:
         return until - self._clock.monotonic()
 
     def _settle(self, row_id: int) -> None:
-        future = self._unsettled.pop(row_id, None)
+        _, future = self._unsettled.pop(row_id, ("", None))
         if future is not None and not future.done():
             future.set_result(None)
 

@@ -61,6 +61,7 @@ async def _expire(env: TurnEnvironment, approval: Approval, parts: list[tuple[Pa
     def write(conn: Any) -> list[int]:
         if not approvals.expire(conn, approval.id):
             return []  # decided on meanwhile
+        approvals.refuse(conn, approval, "Nobody approved it in time.", now_ms)
         return outbox.put(conn, parts, approval.turn_id, now_ms)
 
     rows = await env.database.transact(write)

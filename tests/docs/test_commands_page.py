@@ -63,7 +63,7 @@ def test_arguments_and_defaults_are_told(name: str) -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_says_what_it_is_for(name: str) -> None:
-    summary = COMMANDS[name].get_short_help_str(limit=72)
+    summary = COMMANDS[name].get_short_help_str(limit=66)
     assert summary
     assert not summary.endswith("...")
 

@@ -19,10 +19,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import core.app
+import core.storage.sqlite
 from core.app import App
 from core.contracts.json import JsonObject
 from core.services import inbox, outbox
-from core.settings import Settings
+from core.settings import Access, Settings
 from core.settings.components import ComponentTable
 from tests.faults.outside import PLATFORM, TRAINER, Actions, Model, Platform, Records, Said
 
@@ -39,7 +40,7 @@ class Job:
 
     die_at, die_after: `os._exit` at the n-th passing of this label. stop_at: leave the App in good order when this
     label is passed first, with `drain_s` seconds for what runs. think_s, act_s, send_s: how long the model, an
-    external action and a send take.
+    external action and a send take. busy_s: how long a statement waits for a file that another process has locked.
     """
 
     job: int
@@ -53,6 +54,7 @@ class Job:
     think_s: float = 0.0
     act_s: float = 0.0
     send_s: float = 0.0
+    busy_s: float = 5.0
 
 
 async def run(job: Job) -> int:
@@ -69,6 +71,7 @@ async def run(job: Job) -> int:
             stop.set()
 
     core.app.DRAIN_S = job.drain_s
+    core.storage.sqlite.BUSY_TIMEOUT_S = job.busy_s
     platform = Platform(records, [Said(**said) for said in job.said], job.send_s)
     app = App(
         settings(Path(job.home)),
@@ -94,6 +97,7 @@ def settings(home: Path) -> Settings:
     return Settings(
         home=home,
         timezone="UTC",
+        access=Access.OPEN,
         trainer_ids=frozenset({f"{PLATFORM}:{TRAINER}"}),
         policy_rules=({"action": "risky", "verdict": "ask"},),
         components={"plugins": {name: ComponentTable(enabled=False) for name in ("weather", "dice", "time")}},

@@ -140,6 +140,8 @@ REPLIES: dict[str, list[tuple[str, str]]] = {
     "both": [("keep", "token"), ("append", "token")],
     "mixed": [("message", "before"), ("append", "token"), ("look", "token")],
     "twice": [("append", "token"), ("append", "token")],
+    "once": [("once", "token"), ("look", "token")],
+    "wave": [("wave", "token")],
     "risky": [("risky", "token"), ("message", "text")],
 }
 """The first word of what is said, and the actions that the model answers it with."""
@@ -209,6 +211,21 @@ class Actions(AIPluginBase):
         if self.act_s:
             await asyncio.sleep(self.act_s)
         return f"appended {token}"
+
+    @action(effect="external")
+    async def once(self, ctx: ActionContext, token: str) -> str:
+        """Touch the world, where nobody has touched it: afterwards the same payload is not valid any more."""
+        return await self.append(ctx, token)
+
+    @action(effect="external", permission="anyone")
+    async def wave(self, ctx: ActionContext, token: str) -> str:
+        """Touch the world for a guest."""
+        return await self.append(ctx, token)
+
+    def validate_payload(self, action_type: str, payload: JsonObject) -> list[str]:
+        if action_type == "once" and any(event["token"] == payload["token"] for event in self.records.read(WORLD)):
+            return [f"{payload['token']} was touched already."]
+        return []
 
     @action(effect="external")
     async def risky(self, ctx: ActionContext, token: str) -> None:

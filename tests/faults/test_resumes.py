@@ -48,6 +48,21 @@ async def test_an_action_that_kills_the_process_is_not_done_again(tmp_path: Path
     assert complaints(scene, SAID) == []
 
 
+async def test_the_trainers_are_told_of_what_others_did(tmp_path: Path) -> None:
+    """A guest's action with an unknown end: the guest hears of it from the model, the trainer in private."""
+    said = [Said(key="k1", chat="a", text="wave t1", user="7")]
+    async with Children() as children:
+        scene = Scene(tmp_path)
+        codes = [await scene.run(children, said, die_at="action started") for _ in range(2)]
+
+    assert codes == [DIED, 0], scene.log()
+    assert complaints(scene, said) == []
+    sends = scene.outside.read(SENDS)
+    assert [event["text"] for event in sends if event["address"] == "fake:a"] == ["answer t1: unknown"]
+    [notice] = [event["text"] for event in sends if event["address"] == "fake:1"]
+    assert "fake:7 asked for it in fake:a" in notice
+
+
 async def test_what_was_begun_when_it_is_given_up_is_told(tmp_path: Path) -> None:
     """The end of an action is unknown, and the turn dies before it can tell: whoever ends it tells."""
     async with Children() as children:

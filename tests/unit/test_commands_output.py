@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import sys
 
 import pytest
 
-from core.commands import table as table_module
 from core.commands.table import LONGEST_CELL, table
 from core.commands.terminal_text import complain, on_one_line, say, say_json
 
@@ -17,15 +15,6 @@ from core.commands.terminal_text import complain, on_one_line, say, say_json
 class _Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
-
-
-@pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch) -> _Terminal:
-    """A terminal of 40 columns as stdout."""
-    stream = _Terminal()
-    monkeypatch.setattr(sys, "stdout", stream)
-    monkeypatch.setattr(table_module.shutil, "get_terminal_size", lambda: os.terminal_size((40, 24)))
-    return stream
 
 
 def test_columns_are_aligned() -> None:
@@ -38,7 +27,9 @@ def test_wide_characters_are_counted_as_such() -> None:
     assert [line.index(mark) for line, mark in zip(lines, "Xab", strict=True)] == [6, 4, 7]
 
 
-def test_a_table_fits_the_terminal(terminal: _Terminal) -> None:
+def test_a_table_fits_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", _Terminal())
+    monkeypatch.setenv("COLUMNS", "40")
     lines = table(("ID", "TEXT", "REASON"), [(1, "word " * 30, "because " * 10), (2, "short", "")]).splitlines()
     assert max(map(len, lines)) <= 40
     assert lines[1].startswith("1   word word")

@@ -214,14 +214,21 @@ async def test_a_backup_is_one_sound_file(database: Path, tmp_path: Path) -> Non
     copy.close()
 
 
-async def test_a_damaged_database_gives_no_backup(database: Path, tmp_path: Path) -> None:
+def test_a_backup_never_replaces_the_database_itself(database: Path) -> None:
+    before = database.read_bytes()
+    with pytest.raises(CommandFailed, match="the database itself"):
+        asyncio.run(back_up(database, database, replace=True))
+    assert database.read_bytes() == before
+
+
+def test_a_damaged_database_gives_no_backup(database: Path, tmp_path: Path) -> None:
     damaged = bytearray(database.read_bytes())
     damaged[8192:40960] = b"\xff" * (40960 - 8192)
     database.write_bytes(damaged)
     target = tmp_path / "copy.db"
     target.write_text("the backup of yesterday")
     with pytest.raises(StorageError, match="damaged") as refused:
-        await back_up(database, target, replace=True)
+        asyncio.run(back_up(database, target, replace=True))
     assert not isinstance(refused.value, CommandFailed)
     assert target.read_text() == "the backup of yesterday"
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
