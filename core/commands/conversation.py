@@ -107,7 +107,7 @@ def banner(app: App) -> str:
             if component.reason.startswith("off: "):
                 missing = component.reason.removeprefix("off: ")
                 lines.append(
-                    f"To connect {component.name}: {missing} (environment, or {app.settings.home / '.env'})."
+                    f"The engine {component.name} is off: {missing}. Set it in {app.settings.home / '.env'}."
                 )
     lines += ["/help lists what it can do. Ctrl-D leaves, Alt-Enter starts a new line."]
     return "\n".join(lines)

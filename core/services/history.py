@@ -28,9 +28,7 @@ _open = (
     .limit(1)
 )
 _window = (
-    select(
-        messages.c.role, messages.c.text, messages.c.author, messages.c.tainted, messages.c.id, turns.c.principal
-    )
+    select(messages.c.role, messages.c.text, messages.c.author, messages.c.tainted, messages.c.id, turns.c.principal)
     .join_from(messages, turns, turns.c.id == messages.c.turn_id, isouter=True)
     .where(
         messages.c.session_id == bindparam("session"),
@@ -111,9 +109,7 @@ def choose(conn: Any, lane: str, now_ms: int, **values: str) -> None:
     conn.execute(update(sessions).where(sessions.c.id == session.id).values(**values))
 
 
-def window(
-    conn: Any, session: Session, *, reader: str, but_turn: int = -1, most: int = LARGEST_WINDOW
-) -> list[Line]:
+def window(conn: Any, session: Session, *, reader: str, but_turn: int = -1, most: int = LARGEST_WINDOW) -> list[Line]:
     """Return the rows of history after the summary, oldest first, without those of turn `but_turn`.
 
     reader: the principal whose turn they are read for. What came of the turns of others is tainted for them, and

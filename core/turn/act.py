@@ -8,16 +8,16 @@ committed before it starts and its end as soon as it is seen; when the end is no
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
 
-from core.contracts.actions import ActionEnvelope, ActionSpec, Effect, Untrusted, WriteFn
-from core.contracts.deliveries import Activity, ActivityKind, Delivery, Part
+from core.contracts.actions import ActionEnvelope, ActionSpec, Effect, Untrusted
+from core.contracts.deliveries import Delivery, Part
 from core.contracts.errors import ActionFailed, CannotDeliver, StorageUnavailable
 from core.contracts.hooks import Block
-from core.contracts.inputs import Address, InputKind, Origin, Principal, Role
+from core.contracts.inputs import InputKind
 from core.contracts.outcomes import Outcome, OutcomeStatus
 from core.contracts.policy import Decision, Question, Verdict
 from core.contracts.prompts import Line
@@ -26,6 +26,7 @@ from core.services import approvals, history, inbox, ledger
 from core.services.foreign import Raised
 from core.turn.ask_approval import approval_request
 from core.turn.environment import Entry, TurnEnvironment
+from core.turn.running_action import RunningAction, lost_connection, uncancelled
 from core.turn.stages.authorize import authorize
 from core.turn.state import PendingAction, Turn
 from core.turn.write_pending import WriteFailed, use_approval, write_pending
@@ -35,69 +36,8 @@ log = structlog.get_logger("rekku.actions")
 WRITING_S = 3.0
 RETRY_AFTER_S = 2.0
 MOST_TRIES_TO_WRITE = 30
-MOST_CAUSES = 10
-NO_WRITE = "An action with effect read cannot write or send."
-
-
-class RunningAction:
-    """The `ActionContext` of one action that is running."""
-
-    def __init__(self, turn: Turn, env: TurnEnvironment, position: int, spec: ActionSpec, tainted: bool) -> None:
-        self._turn = turn
-        self._env = env
-        self._spec = spec
-        self._progress: set[asyncio.Task[None]] = set()
-        self.action_id = f"{turn.id}.{turn.number}.{position}"
-        self.tainted = tainted
-        self.writes: list[WriteFn] = []
-        self.deliveries: list[Delivery] = []
-
-    @property
-    def principal(self) -> Principal:
-        return self._turn.input.principal
-
-    @property
-    def role(self) -> Role:
-        return self._turn.role
-
-    @property
-    def address(self) -> Address:
-        return self._turn.input.address
-
-    @property
-    def origin(self) -> Origin:
-        return self._turn.input.origin
-
-    @property
-    def turn_id(self) -> int:
-        return self._turn.id
-
-    def write(self, fn: WriteFn) -> None:
-        self._may_write()
-        self.writes.append(fn)
-
-    def send(self, text: str, to: Address | None = None) -> None:
-        self.deliver(Delivery(address=to or self.address, text=text, tainted=self.tainted))
-
-    def deliver(self, delivery: Delivery) -> None:
-        self._may_write()
-        self.deliveries.append(delivery)
-
-    def progress(self, text: str) -> None:
-        activity = Activity(
-            kind=ActivityKind.PROGRESS, address=self.address, input_id=self._turn.lease.input_id, text=text
-        )
-        shown = asyncio.get_running_loop().create_task(_shown(self._env, activity))
-        self._progress.add(shown)
-        shown.add_done_callback(self._progress.discard)
-
-    def _may_write(self) -> None:
-        if self._spec.effect is Effect.READ:
-            raise ActionFailed(NO_WRITE, cure=f'Declare {self._spec.type} with effect="local".')
-
-
-async def _shown(env: TurnEnvironment, activity: Activity) -> None:
-    await env.show(activity)
+SETTLED = (OutcomeStatus.DONE, OutcomeStatus.UNKNOWN)
+"""What ended so in a turn, or may have, is not done again in it."""
 
 
 class Acting:
@@ -120,12 +60,12 @@ class Acting:
             action.envelope.hash: action.outcome
             for step in turn.steps
             for action in step.actions
-            if action.outcome.status is OutcomeStatus.DONE
+            if action.outcome.status in SETTLED
         }
         self._broken = ""
         self._refused = refused
         self.pending: list[PendingAction] = []
-        self.said: list[Line] = []
+        self.said: dict[int, list[Line]] = {}
 
     def spec(self, envelope: ActionEnvelope) -> ActionSpec | None:
         entry = self._catalogue.get(envelope.type)
@@ -137,9 +77,9 @@ class Acting:
             return None
         outcome = entry.outcome or _unknown("The process stopped while it ran.")
         action = RecordedAction(envelope=entry.envelope, outcome=outcome, ledger_id=entry.row_id)
-        if outcome.status is OutcomeStatus.DONE:
+        if outcome.status in SETTLED:
             self._done[entry.envelope.hash] = outcome
-        self.said += history.said(action, self._turn.input.address, self._tainted)
+        self.said[position] = history.said(action, self._turn.input.address, self._tainted)
         return action
 
     def done_before(self, envelope: ActionEnvelope) -> Outcome | None:
@@ -297,6 +237,7 @@ class Acting:
         pending = self._end_of_intent(position, row_id, envelope, outcome)
         if outcome.status is OutcomeStatus.DONE:
             action = await self._take_over(pending, running)
+        if outcome.status in SETTLED:
             self._done[envelope.hash] = outcome
         try:
             await self._write_end(pending)
@@ -323,7 +264,7 @@ class Acting:
         """Call the handler; its result or failure as an outcome."""
         spec = entry.spec
         called = await self._env.foreign.call(
-            f"action {spec.type}", lambda: _uncancelled(entry.run(running, dict(envelope.payload))), spec.timeout_s
+            f"action {spec.type}", lambda: uncancelled(entry.run(running, dict(envelope.payload))), spec.timeout_s
         )
         if not isinstance(called, Raised):
             output, tainted = called.value, spec.reads_outside
@@ -336,7 +277,7 @@ class Acting:
             )
         sentence = self._env.masker.text(called.sentence)
         # A failure's sentence is made by whoever failed, so it is as foreign as the output would have been.
-        unseen = called.timed_out or _lost_connection(called.error)
+        unseen = called.timed_out or lost_connection(called.error)
         if spec.effect is Effect.EXTERNAL and unseen:
             return _unknown(f"Its end was not seen ({sentence}).")
         if not isinstance(called.error, ActionFailed):
@@ -357,7 +298,9 @@ class Acting:
                 )
                 return pending.action
         own = [d for d in running.deliveries if d.address == self._turn.input.address]
-        self.said += [Line(role="assistant", text=delivery.text, tainted=self._tainted) for delivery in own]
+        self.said[pending.position] = [
+            Line(role="assistant", text=delivery.text, tainted=self._tainted) for delivery in own
+        ]
         return pending.action
 
     async def _write_first(self) -> bool:
@@ -378,6 +321,7 @@ class Acting:
             outcome = Outcome(status=OutcomeStatus.FAILED, reason=failure.reason)
             failed.action = RecordedAction(envelope=failed.action.envelope, outcome=outcome)
             failed.writes, failed.parts = [], []
+            self.said.pop(failed.position, None)
             return failed
         self.pending = []
         return None
@@ -411,28 +355,6 @@ class Acting:
     def _end_of_intent(self, position: int, row_id: int, envelope: ActionEnvelope, outcome: Outcome) -> PendingAction:
         action = RecordedAction(envelope=envelope, outcome=outcome, ledger_id=row_id)
         return self._pending(position, action, Effect.EXTERNAL)
-
-
-async def _uncancelled(call: Awaitable[Any]) -> Any:
-    """Await a handler; when it was cancelled from its inside, that is a lost connection and no wish of ours."""
-    try:
-        return await call
-    except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise
-        raise ConnectionAbortedError("it was cancelled from its inside") from error
-
-
-def _lost_connection(error: BaseException | None) -> bool:
-    """Whether an error, or what caused it, is a connection or an answer that was lost."""
-    for _ in range(MOST_CAUSES):
-        if error is None or isinstance(error, ActionFailed):
-            return False
-        if isinstance(error, ConnectionError | TimeoutError):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
 
 
 def _masked(envelope: ActionEnvelope, env: TurnEnvironment) -> ActionEnvelope:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from core.contracts.actions import MESSAGE_ACTION
@@ -32,7 +33,7 @@ async def commit(turn: Turn, env: TurnEnvironment, result: StepResult, after: Ne
         result.tell = tell_outcome(result.actions[0].seen)  # its write may have failed since
     parts = await _prepared(turn, env, sentence or result.tell) if sentence or result.tell else []
     parts += await unknown_notices(turn, env, result.actions, asker_is_told=turn.input.kind is InputKind.COMMAND)
-    lines = _lines(turn, result, sentence)
+    lines = _masked(env, _lines(turn, result, sentence))
     failed = _has_failed(turn, result)
     state = "error" if failed else END_STATES.get(after, "")
     env.reached("before commit")
@@ -78,7 +79,7 @@ def fail_action(result: StepResult, failure: WriteFailed) -> None:
     actions = list(result.actions)
     actions[failed.position] = failed.action
     result.actions = tuple(actions)
-    result.said = []
+    result.said.pop(failed.position, None)
 
 
 async def abort(turn: Turn, env: TurnEnvironment, state: str, sentence: str) -> None:
@@ -100,7 +101,9 @@ async def abort(turn: Turn, env: TurnEnvironment, state: str, sentence: str) -> 
             if entry.outcome is not None
         )
     )
-    begun.said = [line for action in begun.actions for line in history.said(action, turn.input.address, False)]
+    begun.said = {
+        position: history.said(action, turn.input.address, False) for position, action in enumerate(begun.actions)
+    }
     unknown = [action for action in begun.actions if action.outcome.status is OutcomeStatus.UNKNOWN]
     told = " ".join(filter(None, [sentence, *(unknown_sentence(action) for action in unknown)]))
     parts = await _prepared(turn, env, told) if told else []
@@ -109,7 +112,7 @@ async def abort(turn: Turn, env: TurnEnvironment, state: str, sentence: str) -> 
 
     def write(conn: Any) -> list[tuple[int, str]]:
         rows = outbox.put(conn, parts, turn.id, now_ms)
-        history.append(conn, turn.session.id, turn.id, _lines(turn, begun, sentence), now_ms)
+        history.append(conn, turn.session.id, turn.id, _masked(env, _lines(turn, begun, sentence)), now_ms)
         inbox.finish(conn, turn.lease)
         ledger.end_turn(conn, turn.id, state, sentence, len(turn.steps), now_ms)
         return list(zip(rows, (str(part.address) for part, _ in parts), strict=True))
@@ -128,21 +131,26 @@ async def _prepared(turn: Turn, env: TurnEnvironment, sentence: str) -> list[tup
         return []
 
 
+def _masked(env: TurnEnvironment, lines: list[Line]) -> list[Line]:
+    return [replace(line, text=env.masker.text(line.text)) for line in lines]
+
+
 def _lines(turn: Turn, result: StepResult, sentence: str) -> list[Line]:
     """Return the rows of history of a step: what was said to it with its first, then what it said and did."""
+    said = [line for _, lines in sorted(result.said.items()) for line in lines]
     if turn.input.kind is InputKind.COMMAND:
         # The model is told of a command as one of the things that were done, not in its own form.
         done = [
             ledger.summary_line(action) for action in result.actions if not action.envelope.type.startswith("core_")
         ]
-        return [Line(role="actions", text=f"{turn.input.text}: {'; '.join(done)}"), *result.said] if done else []
+        return [Line(role="actions", text=f"{turn.input.text}: {'; '.join(done)}"), *said] if done else []
     lines = []
     if turn.number == 0 and turn.approved is None:
         for quoted in turn.input.quoted:
             role = "assistant" if quoted.own else "foreign"
             lines.append(Line(role=role, text=quoted.text, author=quoted.author, tainted=not quoted.own))
         lines.append(Line(role="user", text=turn.input.text, author=turn.input.author_name))
-    lines += result.said
+    lines += said
     done = [ledger.summary_line(a) for a in result.actions if a.envelope.type != MESSAGE_ACTION]
     if done:
         lines.append(Line(role="actions", text="; ".join(done), tainted=result.tainted))
