@@ -20,11 +20,12 @@ from interfaces.telegram.addressing import Addressing
 from interfaces.telegram.client import Client, Unreachable
 from interfaces.telegram.config import TelegramConfig
 from interfaces.telegram.intake import Intake
+from interfaces.telegram.looking import TOKEN_CURE, TOKEN_REFUSED, ask
 from interfaces.telegram.menu import set_menus
 from interfaces.telegram.moved_chats import MovedChats
 from interfaces.telegram.owned_tasks import OwnedTasks
 from interfaces.telegram.pace import Pace, Rates
-from interfaces.telegram.polling import TOKEN_CURE, TOKEN_REFUSED, Poller
+from interfaces.telegram.polling import Poller
 from interfaces.telegram.presence import Presence
 from interfaces.telegram.sending import Sender
 from interfaces.telegram.standing import Standing
@@ -32,7 +33,6 @@ from interfaces.telegram.unanswered import Unanswered
 from interfaces.telegram.webhook import Webhook
 
 FIRST_LOOK_S = 10
-HEALTH_S = 5
 FIRST_BACK_OFF_S, LONGEST_BACK_OFF_S = 1.0, 60.0
 
 Commands = Callable[[], Mapping[str, str]]
@@ -100,11 +100,7 @@ class Connection:
         """Tell what is wrong, or ask Telegram, for 5 seconds at most."""
         if self.standing.problem is not None:
             return self.standing.problem
-        try:
-            me = await self.client.me(HEALTH_S)
-        except (TelegramAPIError, Unreachable) as error:
-            return Health(ok=False, detail=str(error), cure="Check the network and TELEGRAM_API_BASE.")
-        return Health(ok=True, detail=f"@{me.username}")
+        return await ask(self.client)
 
     async def _introduced(self) -> User:
         """Return the bot's own account once Telegram can be reached: without it nothing can be read."""

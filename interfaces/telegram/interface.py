@@ -124,7 +124,13 @@ class TelegramInterface(InterfaceBase):
             await connection.close()
 
     async def health(self) -> Health:
-        """Tell whether Telegram answers."""
-        if self._connection is None:
-            return Health(ok=False, detail="It is not connected.")
-        return await self._connection.health()
+        """Tell whether Telegram answers, and takes the token; also before the start."""
+        if self._connection is not None:
+            return await self._connection.health()
+        missing = self.config.missing()
+        if missing:
+            return Health(ok=False, detail=missing)
+        await asyncio.to_thread(importlib.import_module, "interfaces.telegram.looking")
+        from interfaces.telegram.looking import look
+
+        return await look(self.config)

@@ -22,6 +22,7 @@ from core.contracts.errors import RekkuError
 from core.contracts.services import Clock
 from interfaces.telegram.client import Client, RawUpdates, Unreachable
 from interfaces.telegram.intake import Intake, groups
+from interfaces.telegram.looking import TOKEN_CURE, TOKEN_REFUSED
 from interfaces.telegram.standing import Standing
 from interfaces.telegram.updates import TAKEN, album_of
 
@@ -34,8 +35,6 @@ FIRST_BACK_OFF_S, LONGEST_BACK_OFF_S = 1.0, 60.0
 SLOW_RETRY_S = 30.0
 CONFLICT = "Another program fetches the updates of this bot, so neither of us gets all of them."
 CONFLICT_CURE = "Stop the other one, or give it a bot of its own from @BotFather."
-TOKEN_REFUSED = "Telegram refuses the bot's token."
-TOKEN_CURE = "Get the token from @BotFather and set TELEGRAM_BOT_TOKEN; check TELEGRAM_API_BASE if it is set."
 
 
 class Poller:

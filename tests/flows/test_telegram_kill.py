@@ -67,6 +67,7 @@ async def test_nothing_is_lost_at_any_kill(tmp_path: Path) -> None:
         counts = {(chat, number): answered(api, chat, number) for chat, number in sent}
         repeated = Counter(chat for (chat, _), times in counts.items() for _ in range(times - 1))
         lanes = {chat: api.world.texts(chat) for chat in CHATS}
+    print(f"{KILLS} kills, {len(sent)} messages, {sum(repeated.values())} parts repeated")
     assert min(counts.values()) >= 1
     assert max(repeated.values(), default=0) <= KILLS
     assert sum(len(texts) for texts in lanes.values()) == len(sent) + sum(repeated.values())

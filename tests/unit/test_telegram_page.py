@@ -20,4 +20,4 @@ def _written(value: object) -> str:
 
 
 def test_the_page_and_the_keys_are_the_same() -> None:
-    assert ROWS == {name: _written(field.default) for name, field in TelegramConfig.model_fields.items()}
+    assert {name: _written(field.default) for name, field in TelegramConfig.model_fields.items()} == ROWS

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from core.contracts.deliveries import Activity, ActivityKind
+from core.contracts.deliveries import Activity, ActivityKind, Health
 from core.contracts.errors import ConfigurationError, RekkuError, StorageUnavailable
 from core.contracts.inputs import Address, Input
 from core.contracts.json import JsonObject
+from interfaces.telegram import TelegramInterface
 from tests.support.bot_api import BotApi, Fault, World, album, button_press, edited, message, private
 from tests.support.telegram_bot import Inbox, telegram
 
@@ -248,3 +250,23 @@ async def test_starting_twice_is_nothing_that_polls_twice() -> None:
         await bot.has(1)
         await asyncio.sleep(0.05)
     assert bot.inbox.calls == 1
+
+
+async def test_the_token_can_be_looked_at_without_a_start() -> None:
+    interface = TelegramInterface()
+    async with BotApi() as api:
+        for token, told in ((api.world.token, "@rekku_bot"), ("4242:of-somebody-else", "refuses"), ("no", "form")):
+            interface.config = TelegramInterface.Config(token=SecretStr(token), api_base=api.base_url)
+            health = await interface.health()
+            assert told in health.detail
+            assert health.ok == (token == api.world.token)
+            assert token == "no" or token not in f"{health}"
+    assert "TELEGRAM_API_BASE" in (await _looked_at(api)).cure
+    interface.config = TelegramInterface.Config()
+    assert "TELEGRAM_BOT_TOKEN" in (await interface.health()).detail
+
+
+async def _looked_at(api: BotApi) -> Health:
+    interface = TelegramInterface()
+    interface.config = TelegramInterface.Config(token=SecretStr(api.world.token), api_base=api.base_url)
+    return await interface.health()
