@@ -22,8 +22,9 @@ from plugins.terminal.choice import choose_sandbox
 from plugins.terminal.config import LONGEST_TIMEOUT_S, MIB, TerminalConfig
 from plugins.terminal.control_group import ControlGroup, make_control_group
 from plugins.terminal.environment import command_environment
-from plugins.terminal.keys import KEYS, key_bytes
+from plugins.terminal.keys import key_bytes
 from plugins.terminal.one_shot import Finished, run_once
+from plugins.terminal.payloads import payload_mistakes
 from plugins.terminal.results import finished_json, finished_text, shown_json
 from plugins.terminal.sandbox import Command, Limits, Places, Sandbox
 from plugins.terminal.screen import Screen
@@ -32,15 +33,9 @@ from plugins.terminal.sessions import Sessions
 
 DEADLINE_S = LONGEST_TIMEOUT_S + 60.0
 IDLE_CHECK_S = 15.0
-MOST_COMMAND_CHARS = 65_536
 MOST_WAIT_S = 60.0
 SHELLS = ("/bin/bash", "/usr/bin/bash", "/usr/local/bin/bash")
 OF_SESSIONS = ("terminal_input", "terminal_read", "terminal_sessions", "terminal_close")
-
-_NAME = r"^[A-Za-z0-9_.-]{1,32}$"
-
-CommandText = Annotated[str, Field(min_length=1, max_length=MOST_COMMAND_CHARS)]
-SessionName = Annotated[str, Field(pattern=_NAME)]
 
 
 class Terminal(AIPluginBase):
@@ -66,12 +61,8 @@ class Terminal(AIPluginBase):
         return actions
 
     def validate_payload(self, action_type: str, payload: JsonObject) -> list[str]:
-        """Name the keys that there are not, and NUL bytes, which no command can hold."""
-        if "\0" in str(payload.get("command", "")):
-            return ["command holds a NUL character, which no command can."]
-        known = ", ".join(KEYS)
-        unknown = [key for key in payload.get("keys") or () if key_bytes(key) is None]
-        return [f"There is no key {key!r}. Keys: {known}, ctrl-a to ctrl-z." for key in unknown]
+        """Check what is not in the schemas, which every prompt would have to carry."""
+        return payload_mistakes(payload)
 
     @action(
         effect="external",
@@ -84,13 +75,11 @@ class Terminal(AIPluginBase):
     async def terminal(
         self,
         ctx: ActionContext,
-        command: CommandText,
-        session: Annotated[
-            str | None, Field(pattern=_NAME, description="Name of a shell that stays (cwd, variables, REPL).")
-        ] = None,
-        timeout_s: Annotated[float | None, Field(gt=0)] = None,
-        cwd: Annotated[str | None, Field(max_length=4096)] = None,
-        keep: Annotated[bool, Field(description="In a session: leave it running at the time-out.")] = False,
+        command: str,
+        session: Annotated[str | None, Field(description="names a shell that stays")] = None,
+        timeout_s: float | None = None,
+        cwd: str | None = None,
+        keep: Annotated[bool, Field(description="in a session: runs on after timeout_s")] = False,
     ) -> JsonObject:
         """Run a shell command."""
         limit_s = min(timeout_s or self.config.default_timeout_s, self.config.max_timeout_s)
@@ -108,7 +97,7 @@ class Terminal(AIPluginBase):
         model=False,
         display=DisplayHints(verb="runs", command_field="command"),
     )
-    async def terminal_command(self, command: CommandText) -> str:
+    async def terminal_command(self, command: str) -> str:
         """Run a shell command and show what it prints."""
         return finished_text(await self._run(command, self.config.default_timeout_s, self._places.work))
 
@@ -116,9 +105,9 @@ class Terminal(AIPluginBase):
     async def terminal_input(
         self,
         ctx: ActionContext,
-        session: SessionName,
-        text: Annotated[str, Field(max_length=16_384)] = "",
-        keys: Annotated[list[str] | None, Field(max_length=32, description="enter, tab, up, ctrl-c, …")] = None,
+        session: str,
+        text: str = "",
+        keys: Annotated[list[str] | None, Field(description="enter, tab, up, ctrl-c, …")] = None,
         wait_s: Annotated[float, Field(ge=0, le=MOST_WAIT_S)] = 1.0,
     ) -> JsonObject:
         """Type text, then keys, into what runs in a session."""
@@ -130,7 +119,7 @@ class Terminal(AIPluginBase):
 
     @action(effect="external", permission="trainer", timeout_s=MOST_WAIT_S + 30, repeatable=True)
     async def terminal_read(
-        self, ctx: ActionContext, session: SessionName, wait_s: Annotated[float, Field(ge=0, le=MOST_WAIT_S)] = 5.0
+        self, ctx: ActionContext, session: str, wait_s: Annotated[float, Field(ge=0, le=MOST_WAIT_S)] = 5.0
     ) -> JsonObject:
         """Wait for more output of a session."""
         found = self._sessions.get(str(ctx.principal), session)
@@ -147,7 +136,7 @@ class Terminal(AIPluginBase):
         }
 
     @action(effect="external", permission="trainer", repeatable=True, reads_outside=False)
-    async def terminal_close(self, ctx: ActionContext, session: SessionName) -> str:
+    async def terminal_close(self, ctx: ActionContext, session: str) -> str:
         """Close a session and end all that runs in it."""
         await self._sessions.close(self._sessions.get(str(ctx.principal), session))
         return f"The session {session} is closed."

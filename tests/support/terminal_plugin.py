@@ -48,7 +48,7 @@ class TerminalContext(FakePluginContext):
 class Caller:
     """As much of an action's context as the terminal reads."""
 
-    principal: Principal = Principal("console", "owner")
+    principal: Principal
 
 
 @dataclass(frozen=True)
