@@ -161,6 +161,8 @@ class Session:
         change = f"builtin cd -- {shlex.quote(cwd)} || return\n" if cwd else ""
         file.write_text(f"{change}{command}\n", encoding="utf-8", errors="surrogateescape")
         self._muted = True
+        # What is typed to have it run is no sight for anybody; the command is.
+        self._screen.add(command.replace("\n", "\r\n").encode("utf-8", "replace") + b"\r\n")
         try:
             await self._pty.write(CTRL_U + trigger(self._control_path, running.number), WRITE_S)
             if not await _set_within(running.started, START_S, self._pty.ended) and self.alive:
@@ -170,7 +172,6 @@ class Session:
                     f"The shell of the session {self.name} does not take commands.",
                     cure="Close it with terminal_close.",
                 )
-            self._screen.add(command.replace("\n", "\r\n").encode("utf-8", "replace") + b"\r\n")
             if await _set_within(running.finished, timeout_s, self._pty.ended) or not self.alive:
                 return await self._shown("done")
             return await self._shown("running") if keep else await self.interrupt()
@@ -203,7 +204,6 @@ class Session:
 
     async def send(self, data: bytes) -> None:
         """Type; raises ActionFailed when what runs there does not take it."""
-        self._changed.clear()
         if not await self._pty.write(data, WRITE_S):
             raise ActionFailed(f"What runs in the session {self.name} does not take more input.")
 
@@ -211,6 +211,7 @@ class Session:
         """Wait for output, or for the end of the command, and return what is new."""
         deadline = time.monotonic() + wait_s
         while self.alive and not self._has_news and (left := deadline - time.monotonic()) > 0:
+            self._changed.clear()
             await _set_within(self._changed, left, self._pty.ended)
         while self.alive and (left := min(QUIET_S, deadline - time.monotonic())) > 0:
             self._changed.clear()

@@ -17,6 +17,7 @@ _RC = r"""
 HISTFILE= ; builtin set +o history ; builtin unset MAILCHECK
 builtin bind 'set enable-bracketed-paste off' 2>/dev/null
 builtin bind 'set bell-style none' 2>/dev/null
+builtin shopt -s execfail
 PS1='$ ' ; PS2='> '
 __rekku_report() { builtin printf '\e]7717;@SECRET@;%s;%s;%s\a' "$1" "$2" "$3" >/dev/tty; }
 __rekku_start() { builtin local was=$?; __rekku_report S "$1" 0; builtin return "$was"; }
