@@ -18,6 +18,7 @@ from core.contracts.errors import ActionFailed
 from plugins.terminal.bounded_output import BoundedOutput, decoded, joined
 from plugins.terminal.one_shot import ended, kill
 from plugins.terminal.plain_text import plain_text
+from plugins.terminal.process_tree import descendants
 from plugins.terminal.pty_process import PtyProcess
 from plugins.terminal.sandbox import Command, Limits, Sandbox
 from plugins.terminal.screen import Screen
@@ -33,7 +34,7 @@ QUIET_S = 0.1
 WRITE_S = 5.0
 CLOSE_S = 2.0
 RENDER_EVERY_S = 1.0
-ROUNDS = 3
+ROUNDS = 2
 
 CTRL_C = b"\x03"
 CTRL_U = b"\x15"
@@ -100,7 +101,7 @@ class Session:
         self._changed = asyncio.Event()
         self._running: Running | None = None
         self._number = 0
-        self._shell_group = -1
+        self._shell_pid = 0
         self._pty: PtyProcess
 
     async def start(
@@ -127,6 +128,10 @@ class Session:
             await self.close()
             raise ActionFailed(f"The shell of the session did not come up: {said[-1] if said else 'no answer'}.")
 
+        # The first below its keepers is the shell, which has started nothing yet.
+        below = await asyncio.to_thread(descendants, self._pty.process.pid, below=self._keepers - 1)
+        self._shell_pid = below[0] if below else 0
+
     @property
     def alive(self) -> bool:
         """Whether the shell is there."""
@@ -138,6 +143,14 @@ class Session:
         if not self.alive:
             return "closed"
         return "running" if self._busy else "idle"
+
+    @property
+    def _shell_group(self) -> int:
+        """The shell's group of processes, which it may change; -1 when it is gone."""
+        try:
+            return os.getpgid(self._shell_pid) if self._shell_pid else -1
+        except ProcessLookupError:
+            return -1
 
     @property
     def _busy(self) -> bool:
@@ -186,7 +199,9 @@ class Session:
         for _ in range(ROUNDS):
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
                 group = self._pty.foreground
-                if number is not signal.SIGINT and group not in (0, self._shell_group):
+                if number is not signal.SIGINT:
+                    if group in (0, self._shell_group):
+                        break
                     with contextlib.suppress(ProcessLookupError, PermissionError):
                         os.killpg(group, number)
                 await self._pty.write(CTRL_C, STEP_S)
@@ -254,7 +269,6 @@ class Session:
         running = self._running
         mine = running if running is not None and not running.finished.is_set() else None
         if report.kind == "P":
-            self._shell_group = self._pty.foreground if not self._ready.is_set() else self._shell_group
             if not self._ready.is_set():
                 self._output.clear()
             self._ready.set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -99,6 +100,7 @@ async def started(directory: Path, context: TerminalContext | None = None, **con
     finally:
         for job in context.jobs:
             job.cancel()
+        await asyncio.gather(*context.jobs, return_exceptions=True)
         await plugin.stop()
 
 

@@ -123,7 +123,6 @@ async def test_a_shell_that_ends_closes_its_session(bench: Bench, command: str, 
         "echo before; sh -c 'trap \"\" INT; while :; do sleep 0.05; done'",
         "echo before; sh -c 'trap \"\" INT TERM; while :; do sleep 0.05; done'",
         "echo before; stty raw -isig -echo; sleep 1000.25",
-        "echo before; (sleep 1.2; echo late) & wait; sleep 1000.25",
     ],
 )
 async def test_the_time_out_interrupts_and_leaves_nothing_for_the_next(bench: Bench, command: str) -> None:
