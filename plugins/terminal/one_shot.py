@@ -95,21 +95,27 @@ async def end(process: asyncio.subprocess.Process, keepers: int) -> None:
         send_signal(below, number)
         if await ended(process, grace_s):
             return
+    await killed(process, keepers)
+
+
+async def killed(process: asyncio.subprocess.Process, keepers: int) -> None:
+    """Kill a command and wait until it has ended, a few seconds at most."""
     kill(process, keepers)
-    await ended(process, DRAIN_S)
+    if not await ended(process, DRAIN_S):
+        send_signal([process.pid], signal.SIGKILL)
+        await ended(process, DRAIN_S)
 
 
 def kill(process: asyncio.subprocess.Process, keepers: int) -> None:
-    """Kill all that descends from a process, then the process: its namespace, if it has one, ends with it."""
+    """Kill all that descends from a process, so that it ends itself; once it has, nothing of it is left."""
     if process.returncode is not None:
         return
-    below = descendants(process.pid, below=keepers - 1)
-    if keepers > 1:
-        send_signal([process.pid], signal.SIGKILL)
-    else:
+    below = descendants(process.pid, below=0)
+    if keepers == 1:
         # The supervisor ends what is left, however much it multiplies.
         send_signal([process.pid], signal.SIGTERM)
-    send_signal(below, signal.SIGKILL)
+    # With a namespace its first process is among them; the kernel lets that one go after all others.
+    send_signal(below or [process.pid], signal.SIGKILL)
 
 
 async def _read(stream: asyncio.StreamReader, output: BoundedOutput) -> None:

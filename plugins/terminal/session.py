@@ -16,7 +16,7 @@ from pathlib import Path
 
 from core.contracts.errors import ActionFailed
 from plugins.terminal.bounded_output import BoundedOutput, decoded, joined
-from plugins.terminal.one_shot import ended, kill
+from plugins.terminal.one_shot import ended, killed
 from plugins.terminal.plain_text import plain_text
 from plugins.terminal.process_tree import descendants
 from plugins.terminal.pty_process import PtyProcess
@@ -237,9 +237,8 @@ class Session:
 
     async def close(self) -> None:
         """End the shell and all that was started in it."""
-        kill(self._pty.process, self._keepers)
         self._pty.close()
-        await ended(self._pty.process, CLOSE_S)
+        await killed(self._pty.process, self._keepers)
         shutil.rmtree(self._control, ignore_errors=True)
         if self._running is not None:
             self._running.finished.set()

@@ -98,6 +98,7 @@ async def started(directory: Path, context: TerminalContext | None = None, **con
     try:
         yield Bench(plugin, context, directory / "rekku-home")
     finally:
+        await asyncio.sleep(0)
         for job in context.jobs:
             job.cancel()
         await asyncio.gather(*context.jobs, return_exceptions=True)
