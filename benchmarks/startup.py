@@ -15,7 +15,7 @@ from benchmarks.bare_calls import MODEL
 from benchmarks.figures import Figure, percentile
 from benchmarks.model_process import ROOT
 
-COMMAND = (sys.executable, "main.py" if (ROOT / "main.py").exists() else "/tmp/start_once.py", "chat", "--once", "hi")
+COMMAND = (sys.executable, "main.py", "chat", "--once", "hi")
 MEASURED_CHILD = Path(__file__).with_name("measured_child.py")
 
 

@@ -25,6 +25,8 @@ from benchmarks.startup import startup
 from core.log import configure_log
 
 NOT_A_DISK = ("tmpfs", "ramfs")
+BUSY = 0.5
+"""Processes that were running on average in the minute before; the benchmark itself needs two cores."""
 
 
 def main() -> None:
@@ -34,8 +36,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=arguments.directory, prefix="bench-") as name:
         directory = Path(name)
         machine = _machine(directory)
+        print(*(f"{name} {value}" for name, value in machine.items()), sep=", ", end="\n\n")
         if machine["filesystem"] in NOT_A_DISK:
             print(f"{arguments.directory} is no disk: commits cost nothing there. Use --directory.")
+        if machine["load before"] > BUSY:
+            print("The machine is busy with other work: times are longer, and differ more, than they should.")
         configure_log("INFO", "console", directory / "log")
         figures = _measured(directory, arguments)
     print(table(figures))
@@ -76,6 +81,7 @@ def _machine(directory: Path) -> dict[str, Any]:
         "python": platform.python_version(),
         "sqlite": sqlite3.sqlite_version,
         "filesystem": _filesystem(directory),
+        "load before": round(os.getloadavg()[0], 1),
     }
 
 

@@ -58,8 +58,9 @@ class App:
 
     plugins, interfaces, engines: objects beside those that are found. serve: the names of the interfaces to start;
     None: all that are configured and need nobody at a terminal. database: in place of the settings' own. reached:
-    called with the label of each point of the path that is passed. Starting raises RekkuError when the home or the database cannot be used, or an engine
-    is named that does not exist; a component that fails is reported and the rest runs.
+    called with the label of each point of the path that is passed. Starting raises RekkuError when the home or the
+    database cannot be used, or an engine is named that does not exist; a component that fails is reported and the
+    rest runs.
     """
 
     def __init__(
@@ -135,9 +136,60 @@ class App:
 
     async def drained(self) -> None:
         """Wait until nothing is left to do that could be done now."""
-        now_ms = self.clock.now_ms()
-        while self.dispatcher.busy or await self.database.read(lambda conn: bool(inbox.open_lanes(conn, now_ms))):
-            await asyncio.sleep(0.02)  # noqa: ASYNC110 - what it waits for is a state of the database
+        while True:
+            now_ms = self.clock.now_ms()
+            waiting = await self.database.read(lambda conn, at=now_ms: inbox.open_lanes(conn, at))  # type: ignore[misc]
+            # Asked last: what was claimed while the inbox was being read is not open there any more.
+            if not waiting and not self.dispatcher.busy:
+                return
+            await asyncio.sleep(0.02)
+
+    async def load(self) -> None:
+        """Load every component and start none: all that is needed to tell of them. A part of starting."""
+        # First, so that no plugin can take the name of one of them: of two, the later one fails to load.
+        controls = Controls(stop_turn=lambda *args: self.dispatcher.stop_turn(*args))
+        core_actions = CoreActions(lambda: self.env, controls)
+        await self.registry.load(
+            "plugin", [Found(kind="plugin", name="core", source="core", load=lambda: core_actions)]
+        )
+        for kind in ("plugin", "engine", "interface"):
+            found = discover(
+                kind,
+                home=self.settings.home,
+                plugin_path=os.pathsep.join(map(str, self.settings.plugin_path)),
+                objects=self._objects[kind],
+            )
+            await self.registry.load(kind, found)
+
+    def choose_engines(self) -> Engines:
+        """Return the loaded engines that are configured and the chain of them, for the caller to stop.
+
+        A part of starting. Raises ConfigurationError when REKKU_ENGINE names one that cannot be used.
+        """
+        handles: dict[str, EngineHandle] = {}
+        ready: list[tuple[int, str]] = []
+        for component in self.registry.components("engine"):
+            if component.state is not ComponentState.FOUND or not self.registry.prepare(component):
+                continue
+            engine: EngineBase = component.instance
+            engine.name = component.name
+            missing = engine.configured(component.config)
+            if missing:
+                component.reason = f"off: {missing}"
+                continue
+            self.registry.activated(component)
+            handles[component.name] = EngineHandle(component.name, engine, self.foreign, self.masker)
+            if engine.auto_rank is not None:
+                ready.append((engine.auto_rank, component.name))
+        chain: list[str] = []
+        for name in self.settings.engine:
+            if name == "auto":
+                chain += [min(ready)[1]] if ready else []
+            elif name in handles:
+                chain.append(name)
+            else:
+                raise self._no_engine(name)
+        return Engines(list(handles.values()), list(dict.fromkeys(chain)))
 
     async def _start(self) -> None:
         settings = self.settings

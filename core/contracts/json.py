@@ -13,14 +13,19 @@ Json: TypeAlias = Any
 JsonObject: TypeAlias = dict[str, Any]
 
 
+# Made once: `json.dumps` makes an encoder at every call that is not for its defaults.
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+_compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+
+
 def canonical(value: Json) -> str:
     """Return the one text of a JSON value: sorted keys, no spaces, not escaped to ASCII."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _canonical(value)
 
 
 def compact(value: Json) -> str:
     """Return a JSON text without spaces, keys in their own order: what is sent and stored."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return _compact(value)
 
 
 def action_hash(type_: str, payload: Mapping[str, Json]) -> str:

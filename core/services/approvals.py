@@ -12,6 +12,10 @@ from sqlalchemy import insert, select, update
 from core.contracts.actions import ActionEnvelope
 from core.contracts.inputs import Principal, Role
 from core.contracts.json import JsonObject, compact
+from core.contracts.outcomes import Outcome, OutcomeStatus
+from core.contracts.prompts import Line
+from core.contracts.steps import RecordedAction
+from core.services import history, ledger
 from core.storage.tables import approvals
 
 VALID_MS = 15 * 60 * 1000
@@ -110,18 +114,33 @@ def use(conn: Any, approval_id: str) -> bool:
     return bool(conn.execute(statement.values(state="used")).rowcount)
 
 
-def expired(conn: Any, now_ms: int) -> list[Approval]:
-    """Mark the waiting approvals whose time is over, and return them, so that who asked can be told."""
+def give_back(conn: Any, approval_id: str) -> None:
+    """Undo `use`: what was approved has not been begun after all."""
+    statement = update(approvals).where(approvals.c.id == approval_id, approvals.c.state == "used")
+    conn.execute(statement.values(state="approved"))
+
+
+def overdue(conn: Any, now_ms: int) -> list[Approval]:
+    """Return the waiting approvals whose time is over, a hundred at most."""
     ids = conn.execute(
         select(approvals.c.id).where(approvals.c.state == "waiting", approvals.c.expires_at_ms <= now_ms).limit(100)
     ).scalars()
-    over = []
-    for approval_id in list(ids):
-        conn.execute(update(approvals).where(approvals.c.id == approval_id).values(state="expired"))
-        approval = find(conn, approval_id)
-        if approval is not None:
-            over.append(approval)
-    return over
+    found = (find(conn, approval_id) for approval_id in list(ids))
+    return [approval for approval in found if approval is not None]
+
+
+def refuse(conn: Any, approval: Approval, reason: str, now_ms: int) -> None:
+    """Note in the ledger, and for the model, that an action which waited was not approved; its turn is over."""
+    ledger.deny_waiting(conn, approval.turn_id, approval.step, approval.position, reason, now_ms)
+    denied = RecordedAction(envelope=approval.envelope, outcome=Outcome(status=OutcomeStatus.DENIED, reason=reason))
+    told = Line(role="actions", text=ledger.summary_line(denied))
+    history.append(conn, ledger.session_of(conn, approval.turn_id), approval.turn_id, [told], now_ms)
+
+
+def expire(conn: Any, approval_id: str) -> bool:
+    """Mark an approval as expired; False when it is not waiting any more."""
+    statement = update(approvals).where(approvals.c.id == approval_id, approvals.c.state == "waiting")
+    return bool(conn.execute(statement.values(state="expired")).rowcount)
 
 
 def granted_actions(conn: Any, turn_id: int) -> frozenset[str]:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
-from core.contracts.engine import EngineReply, EngineRequest
+from core.contracts.engine import EngineReply, EngineRequest, PromptMessage
 from core.contracts.errors import EngineError, EngineTimeout, EngineUnavailable
 from core.engine_base import EngineBase
 from core.services.foreign import ForeignCalls, Raised
@@ -41,10 +41,7 @@ class EngineHandle:
     async def ask(self, request: EngineRequest, timeout_s: float) -> EngineReply:
         """Ask once; raises EngineError, never later than after `timeout_s` seconds and a grace."""
         await self.ready()
-        masked = replace(
-            request,
-            messages=tuple(replace(m, content=self._masker.text(m.content)) for m in request.messages),
-        )
+        masked = replace(request, messages=tuple(map(self._masked, request.messages)))
         outcome = await self._foreign.call(f"engine {self.name}", lambda: self.engine.complete(masked), timeout_s)
         if not isinstance(outcome, Raised):
             return outcome.value
@@ -53,6 +50,11 @@ class EngineHandle:
         if isinstance(outcome.error, EngineError):
             raise outcome.error
         raise EngineUnavailable(self._masker.text(f"It failed ({outcome.sentence})."), retryable=False)
+
+    def _masked(self, message: PromptMessage) -> PromptMessage:
+        content = self._masker.text(message.content)
+        # Nearly always there is nothing to mask, and copying each message of a long history costs more than the look.
+        return message if content is message.content else replace(message, content=content)
 
     async def stop(self) -> None:
         """Stop the engine if it was started."""

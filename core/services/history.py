@@ -7,13 +7,20 @@ from typing import Any
 
 from sqlalchemy import bindparam, insert, select, update
 
+from core.contracts.actions import MESSAGE_ACTION
 from core.contracts.hooks import SessionView
+from core.contracts.inputs import Address
+from core.contracts.outcomes import OutcomeStatus
 from core.contracts.prompts import Line
-from core.storage.tables import messages, sessions
+from core.contracts.steps import RecordedAction
+from core.storage.tables import messages, sessions, turns
 
 LARGEST_WINDOW = 200
 """Rows of history that are read for a prompt at most."""
 
+# Statements are built once: building one at every call costs as much as running it.
+_begin = insert(sessions)
+_append = insert(messages)
 _open = (
     select(sessions)
     .where(sessions.c.lane == bindparam("on_lane"), sessions.c.closed_at_ms == 0)
@@ -21,7 +28,8 @@ _open = (
     .limit(1)
 )
 _window = (
-    select(messages)
+    select(messages.c.role, messages.c.text, messages.c.author, messages.c.tainted, messages.c.id, turns.c.principal)
+    .join_from(messages, turns, turns.c.id == messages.c.turn_id, isouter=True)
     .where(
         messages.c.session_id == bindparam("session"),
         messages.c.id > bindparam("after"),
@@ -74,7 +82,7 @@ def open_session(conn: Any, lane: str, now_ms: int) -> Session:
             "started_at_ms": now_ms,
             "closed_at_ms": 0,
         }
-        conn.execute(insert(sessions), values)
+        conn.execute(_begin, values)
         row = conn.execute(_open, {"on_lane": lane}).one()
     return Session(
         id=row.id,
@@ -101,14 +109,20 @@ def choose(conn: Any, lane: str, now_ms: int, **values: str) -> None:
     conn.execute(update(sessions).where(sessions.c.id == session.id).values(**values))
 
 
-def window(conn: Any, session: Session, but_turn: int, most: int = LARGEST_WINDOW) -> list[Line]:
-    """Return the rows of history after the summary, oldest first, without those of turn `but_turn`."""
+def window(conn: Any, session: Session, *, reader: str, but_turn: int = -1, most: int = LARGEST_WINDOW) -> list[Line]:
+    """Return the rows of history after the summary, oldest first, without those of turn `but_turn`.
+
+    reader: the principal whose turn they are read for. What came of the turns of others is tainted for them, and
+    what these said is foreign.
+    """
     found = {"session": session.id, "after": session.summarized_to, "but_turn": but_turn, "most": most}
     rows = conn.execute(_window, found).all()
-    return [
-        Line(role=row.role, text=row.text, author=row.author, tainted=row.tainted, id=row.id)
-        for row in reversed(rows)
-    ]
+    lines = []
+    for role, text, author, tainted, id, principal in reversed(rows):
+        others = principal is not None and principal != reader
+        told = "foreign" if others and role == "user" else role
+        lines.append(Line(role=told, text=text, author=author, tainted=tainted or others, id=id))
+    return lines
 
 
 def append(conn: Any, session_id: int, turn_id: int, lines: list[Line], now_ms: int) -> None:
@@ -127,7 +141,17 @@ def append(conn: Any, session_id: int, turn_id: int, lines: list[Line], now_ms: 
         }
         for line in lines
     ]
-    conn.execute(insert(messages), values)
+    conn.execute(_append, values)
+
+
+def said(action: RecordedAction, here: Address, tainted: bool) -> list[Line]:
+    """Return the row of history of a message that an earlier run of its step has said in the chat `here`."""
+    envelope = action.envelope
+    if envelope.type != MESSAGE_ACTION or action.outcome.status is not OutcomeStatus.DONE:
+        return []
+    if envelope.payload.get("to") not in (None, str(here)):
+        return []
+    return [Line(role="assistant", text=str(envelope.payload.get("text", "")), tainted=tainted)]
 
 
 def summarized(conn: Any, session_id: int, upto: int, text: str, tainted: bool) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import and_, bindparam, func, insert, literal_column, or_, select, update
 
 from core.contracts.errors import LeaseLost
 from core.contracts.inputs import Address, Attachment, Input, InputKind, Origin, Principal, Quoted
@@ -16,6 +17,7 @@ from core.storage.tables import inbox
 LEASE_MS = 30_000
 DEDUPE_KEPT_MS = 30 * 24 * 3600 * 1000
 OPEN = ("waiting", "running")
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +40,9 @@ class Claimed:
     received_at_ms: int
 
 
+# Written out: a list that is bound is expanded anew at every call.
+_is_open = inbox.c.state.in_([literal_column(f"'{state}'") for state in OPEN])
+_put = insert(inbox)
 _known = select(inbox.c.id).where(inbox.c.interface == bindparam("i"), inbox.c.dedupe_key == bindparam("k"))
 _free = or_(inbox.c.state == "waiting", and_(inbox.c.state == "running", inbox.c.lease_until_ms < bindparam("now")))
 _row = (
@@ -60,14 +65,14 @@ _head = (
     select(*_row)
     .where(
         inbox.c.lane == bindparam("lane"),
-        inbox.c.state.in_(OPEN),
+        _is_open,
         inbox.c.passes_lanes.is_(False),
         inbox.c.not_before_ms <= bindparam("now"),
     )
     .order_by(inbox.c.id)
     .limit(1)
 )
-_one = select(*_row).where(inbox.c.id == bindparam("input"), inbox.c.state.in_(OPEN))
+_one = select(*_row).where(inbox.c.id == bindparam("input"), _is_open)
 _take = (
     update(inbox)
     .where(inbox.c.id == bindparam("row"), inbox.c.lease_epoch == bindparam("seen"))
@@ -117,7 +122,7 @@ def put(conn: Any, input: Input, now_ms: int, *, passes_lanes: bool, state: str 
         "lease_epoch": 0,
         "lease_until_ms": 0,
     }
-    return conn.execute(insert(inbox), values).inserted_primary_key[0], False
+    return conn.execute(_put, values).inserted_primary_key[0], False
 
 
 def claim_head(conn: Any, lane: str, owner: str, now_ms: int) -> Claimed | None:
@@ -187,7 +192,7 @@ def open_lanes(conn: Any, now_ms: int) -> list[str]:
     """Return the lanes in which something can be claimed now."""
     statement = (
         select(inbox.c.lane)
-        .where(_free, inbox.c.state.in_(OPEN), inbox.c.not_before_ms <= now_ms, inbox.c.passes_lanes.is_(False))
+        .where(_free, _is_open, inbox.c.not_before_ms <= now_ms, inbox.c.passes_lanes.is_(False))
         .group_by(inbox.c.lane)
         .order_by(func.min(inbox.c.id))
     )
@@ -196,7 +201,7 @@ def open_lanes(conn: Any, now_ms: int) -> list[str]:
 
 def open_passing(conn: Any, now_ms: int) -> list[int]:
     """Return the open inputs that pass their lanes by."""
-    statement = select(inbox.c.id).where(_free, inbox.c.state.in_(OPEN), inbox.c.passes_lanes.is_(True))
+    statement = select(inbox.c.id).where(_free, _is_open, inbox.c.passes_lanes.is_(True))
     return list(conn.execute(statement.order_by(inbox.c.id), {"now": now_ms}).scalars())
 
 
@@ -216,7 +221,7 @@ def expire_leases(conn: Any) -> None:
 
 def count_open(conn: Any) -> int:
     """Return how many inputs are not done."""
-    return int(conn.execute(select(func.count()).select_from(inbox).where(inbox.c.state.in_(OPEN))).scalar())
+    return int(conn.execute(select(func.count()).select_from(inbox).where(_is_open)).scalar())
 
 
 def forget_old(conn: Any, now_ms: int, limit: int = 500) -> int:
@@ -244,8 +249,9 @@ def _encode(input: Input) -> str:
         body["origin"] = input.origin.value
     if input.data:
         body["data"] = input.data
-    # A lone surrogate cannot be stored as UTF-8; it stays readable as its escape.
-    return compact(body).encode("utf-8", "backslashreplace").decode()
+    # Half a character (a lone surrogate) can be stored and sent nowhere; it stays readable as its escape, which is
+    # escaped itself, so that reading the JSON does not bring it back.
+    return _HALF_CHARACTER.sub(lambda half: f"\\\\u{ord(half.group()):04x}", compact(body))
 
 
 def _decode(row: Any) -> Input:

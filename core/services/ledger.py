@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from core.contracts.actions import ActionEnvelope
 from core.contracts.engine import EngineReply
@@ -17,6 +17,7 @@ from core.contracts.steps import RecordedAction, Step
 from core.storage.tables import inbox, ledger, replies, steps, turns
 
 STARTED = "started"
+UNSEEN = "{how} It may have happened; it is not repeated by itself."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,10 @@ class TurnRecord:
     entries: tuple[LedgerEntry, ...] = ()
 
 
+_new_turn = insert(turns)
+_new_reply = insert(replies)
+_new_step = insert(steps)
+_new_entry = insert(ledger)
 _end_turn = (
     update(turns)
     .where(turns.c.id == bindparam("turn"))
@@ -83,7 +88,7 @@ def open_turn(
         "started_at_ms": now_ms,
         "ended_at_ms": 0,
     }
-    turn_id: int = conn.execute(insert(turns), values).inserted_primary_key[0]
+    turn_id: int = conn.execute(_new_turn, values).inserted_primary_key[0]
     return turn_id
 
 
@@ -116,12 +121,12 @@ def record_reply(
         "tainted": tainted,
         "at_ms": now_ms,
     }
-    conn.execute(insert(replies), values)
+    conn.execute(_new_reply, values)
 
 
 def record_step(conn: Any, turn_id: int, number: int, tainted: bool, now_ms: int) -> None:
     """Note that a step is complete: all its actions have outcomes."""
-    conn.execute(insert(steps), {"turn_id": turn_id, "number": number, "tainted": tainted, "at_ms": now_ms})
+    conn.execute(_new_step, {"turn_id": turn_id, "number": number, "tainted": tainted, "at_ms": now_ms})
 
 
 def record_action(
@@ -164,7 +169,7 @@ def record_action(
             "approval_id": outcome.approval_id,
             "ended_at_ms": now_ms,
         }
-    row_id: int = conn.execute(insert(ledger), values).inserted_primary_key[0]
+    row_id: int = conn.execute(_new_entry, values).inserted_primary_key[0]
     return row_id
 
 
@@ -179,6 +184,18 @@ def end_action(conn: Any, row_id: int, outcome: Outcome, now_ms: int) -> None:
         "at": now_ms,
     }
     conn.execute(_end_entry, values)
+
+
+def end_unseen(conn: Any, turn_id: int, how: str, now_ms: int) -> None:
+    """End what a turn began and nobody saw the end of: unknown. `how`: in a sentence, what came in between."""
+    statement = update(ledger).where(ledger.c.turn_id == turn_id, ledger.c.status == STARTED)
+    reason = UNSEEN.format(how=how)
+    conn.execute(statement.values(status=OutcomeStatus.UNKNOWN.value, reason=reason, ended_at_ms=now_ms))
+
+
+def forget_intent(conn: Any, row_id: int) -> None:
+    """Remove the intent of an action that was not begun after all."""
+    conn.execute(delete(ledger).where(ledger.c.id == row_id, ledger.c.status == STARTED))
 
 
 def load_turn(conn: Any, turn_id: int) -> TurnRecord:
@@ -298,8 +315,15 @@ def input_of(conn: Any, turn_id: int) -> int:
     return int(conn.execute(select(turns.c.input_id).where(turns.c.id == turn_id)).scalar_one())
 
 
-def deny_waiting(conn: Any, turn_id: int, step: int, position: int, by: str, now_ms: int) -> None:
-    """Note that an action which waited for an approval was denied."""
+def session_of(conn: Any, turn_id: int) -> int:
+    """Return the id of the session that a turn belongs to."""
+    return int(conn.execute(select(turns.c.session_id).where(turns.c.id == turn_id)).scalar_one())
+
+
+def deny_waiting(conn: Any, turn_id: int, step: int, position: int, reason: str, now_ms: int) -> None:
+    """Note that an action which waited for an approval was denied, and that its turn is over."""
     place = (ledger.c.turn_id == turn_id, ledger.c.step == step, ledger.c.position == position)
     statement = update(ledger).where(*place, ledger.c.status == OutcomeStatus.AWAITING_APPROVAL.value)
-    conn.execute(statement.values(status=OutcomeStatus.DENIED.value, reason=f"Denied by {by}.", ended_at_ms=now_ms))
+    conn.execute(statement.values(status=OutcomeStatus.DENIED.value, reason=reason, ended_at_ms=now_ms))
+    waiting = update(turns).where(turns.c.id == turn_id, turns.c.state == "awaiting_approval")
+    conn.execute(waiting.values(state="complete", reason=reason, ended_at_ms=now_ms))

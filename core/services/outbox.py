@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, literal_column, select, update
 
 from core.contracts.deliveries import Part
 from core.contracts.inputs import Address
@@ -21,7 +21,7 @@ BATCH = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingPart:
-    """A part that is to be sent, and what is known of it."""
+    """A part that is to be sent, and what is known of it. claimed: it is ours to send, under `epoch`."""
 
     row_id: int
     part: Part
@@ -32,14 +32,13 @@ class PendingPart:
     epoch: int
     owner: str
     leased_until_ms: int
+    claimed: bool = False
 
 
-_heads = (
-    select(outbox)
-    .where(outbox.c.address == bindparam("to"), outbox.c.state.in_(OPEN))
-    .order_by(outbox.c.id)
-    .limit(BATCH)
-)
+# Written out: a list that is bound is expanded anew at every call.
+_is_open = outbox.c.state.in_([literal_column(f"'{state}'") for state in OPEN])
+_put = insert(outbox)
+_heads = select(outbox).where(outbox.c.address == bindparam("to"), _is_open).order_by(outbox.c.id).limit(BATCH)
 _take = (
     update(outbox)
     .where(outbox.c.id == bindparam("row"), outbox.c.lease_epoch == bindparam("seen"))
@@ -83,7 +82,7 @@ def put(conn: Any, parts: Sequence[tuple[Part, float]], turn_id: int, now_ms: in
             "created_at_ms": now_ms,
             "ended_at_ms": 0,
         }
-        ids.append(conn.execute(insert(outbox), values).inserted_primary_key[0])
+        ids.append(conn.execute(_put, values).inserted_primary_key[0])
     return ids
 
 
@@ -110,16 +109,30 @@ def expire_leases(conn: Any) -> None:
     conn.execute(update(outbox).where(outbox.c.state == "sending").values(lease_until_ms=0))
 
 
-def take(conn: Any, pending_part: PendingPart, owner: str, now_ms: int) -> bool:
-    """Claim a part for sending; False when somebody else has it."""
+def claim_head(conn: Any, address: str, owner: str, now_ms: int) -> list[PendingPart]:
+    """Return the next parts of an address, in order; the first is claimed if it may be sent now."""
+    parts = pending(conn, address)
+    if parts:
+        head = parts[0]
+        free = head.leased_until_ms <= now_ms or head.owner == owner
+        if free and head.not_before_ms <= now_ms < head.expires_at_ms:
+            parts[0] = take(conn, head, owner, now_ms) or head
+    return parts
+
+
+def take(conn: Any, pending_part: PendingPart, owner: str, now_ms: int) -> PendingPart | None:
+    """Claim a part for sending; None when somebody else has it."""
+    epoch = pending_part.epoch + 1
     values = {
         "row": pending_part.row_id,
         "seen": pending_part.epoch,
         "owner": owner,
-        "epoch": pending_part.epoch + 1,
+        "epoch": epoch,
         "until": now_ms + LEASE_MS,
     }
-    return bool(conn.execute(_take, values).rowcount)
+    if not conn.execute(_take, values).rowcount:
+        return None
+    return replace(pending_part, epoch=epoch, claimed=True)
 
 
 def sent(conn: Any, row_id: int, epoch: int, message_id: str, now_ms: int) -> None:
@@ -140,9 +153,7 @@ def postpone(conn: Any, row_id: int, epoch: int, reason: str, until_ms: int) -> 
 def open_addresses(conn: Any) -> list[tuple[str, str]]:
     """Return (address, interface) of all that has something to send."""
     rows = conn.execute(
-        select(outbox.c.address, outbox.c.interface)
-        .where(outbox.c.state.in_(OPEN))
-        .group_by(outbox.c.address, outbox.c.interface)
+        select(outbox.c.address, outbox.c.interface).where(_is_open).group_by(outbox.c.address, outbox.c.interface)
     )
     return [(row.address, row.interface) for row in rows]
 

@@ -30,6 +30,11 @@ class People:
             return Role.TRAINER
         return self._strangers
 
+    def alone(self, principal: Principal, address: Address) -> bool:
+        """Whether a chat is the private one of a principal, in which nobody else talks."""
+        interface = self._interfaces().get(principal.interface)
+        return interface is not None and interface.private_address(principal.user_id) == address
+
     def trainer_addresses(self) -> list[Address]:
         """Return the private chats in which trainers can be asked, on the interfaces that run."""
         addresses = []

@@ -75,7 +75,7 @@ def _text(path: Path, problems: Problems) -> str | None:
     """Return a file's text; None when it is not there, or cannot be read."""
     try:
         content = path.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         problems.add(str(path), f"cannot be read ({error.strerror}).", "Make it a file that this user may read.")

@@ -14,6 +14,12 @@ from core.storage.tables import metadata
 HEAD = "0001"
 """The newest migration; a test compares it with the folder."""
 
+VERSION_TABLE = (
+    "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, "
+    "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
+)
+"""As Alembic itself creates it."""
+
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -41,7 +47,7 @@ async def upgrade(database: Database) -> str:
 def create_all(conn: Any) -> None:
     """Create every table of an empty database at once; a test shows that the migrations lead to the same."""
     metadata.create_all(conn)
-    conn.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
+    conn.execute(text(VERSION_TABLE))
     conn.execute(text("INSERT INTO alembic_version (version_num) VALUES (:head)"), {"head": HEAD})
 
 

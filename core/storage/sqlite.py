@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import queue
 import sqlite3
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
@@ -22,6 +25,21 @@ T = TypeVar("T")
 MAX_GROUP = 64
 MAX_WAITING = 10_000
 BUSY_TIMEOUT_S = 5.0
+PASSING = frozenset(
+    (
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PROTOCOL,
+    )
+)
+"""Result codes of what may be over in a while (https://sqlite.org/rescode.html); the others stay as they are."""
+
+
+ENDED_BY_ITSELF = "A transaction function must not commit, roll back or close: that is done for it."
 
 
 @dataclass(slots=True)
@@ -30,23 +48,33 @@ class _Job:
     durable: bool
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Any]
+    result: Any = None
+    error: BaseException | None = None
 
-    def resolve(self, result: Any) -> None:
-        self._settle(lambda: self.future.set_result(result))
+    def settle(self) -> None:
+        """Answer whoever waits; runs in their loop."""
+        if self.future.done():
+            return
+        if self.error is None:
+            self.future.set_result(self.result)
+        else:
+            self.future.set_exception(self.error)
 
-    def reject(self, error: BaseException) -> None:
-        self._settle(lambda: self.future.set_exception(error))
 
-    def _settle(self, settle: Callable[[], None]) -> None:
-        def unless_done() -> None:
-            if not self.future.done():
-                settle()
-
+def _settle(jobs: list[_Job]) -> None:
+    """Answer for jobs of one group, from the thread of the database: each loop is woken once for all of them."""
+    for loop in {job.loop for job in jobs}:
+        mine = [job for job in jobs if job.loop is loop]
         try:
-            self.loop.call_soon_threadsafe(unless_done)
+            loop.call_soon_threadsafe(_settle_here, mine)
         except RuntimeError:
             # The loop is gone (the process is going down): nobody waits for the answer any more.
-            return
+            continue
+
+
+def _settle_here(jobs: list[_Job]) -> None:
+    for job in jobs:
+        job.settle()
 
 
 class SqliteDatabase:
@@ -61,8 +89,10 @@ class SqliteDatabase:
     def __init__(self, path: Path | None, *, read_only: bool = False) -> None:
         self.path = path
         self._read_only = read_only
-        self._jobs: queue.Queue[_Job | None] = queue.Queue(MAX_WAITING)
-        self._reads: queue.Queue[_Job | None] = queue.Queue(MAX_WAITING)
+        # SimpleQueue is written in C and hands over in half the time; `_submit` keeps the bound.
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._reads: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._synchronous = ""
         self._threads: list[threading.Thread] = []
         self._closed = False
 
@@ -107,15 +137,14 @@ class SqliteDatabase:
         """Run `fn(conn)` in the reader thread, on a snapshot."""
         return await self._submit(self._reads, fn, False)
 
-    async def _submit(self, jobs: queue.Queue[_Job | None], fn: Callable[[Any], T], durable: bool) -> T:
+    async def _submit(self, jobs: queue.SimpleQueue[_Job | None], fn: Callable[[Any], T], durable: bool) -> T:
         if self._closed or not self._threads:
             raise StorageUnavailable("The database is closed.")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        try:
-            jobs.put_nowait(_Job(fn, durable, loop, future))
-        except queue.Full:
-            raise StorageUnavailable("The database has fallen too far behind; nothing more is taken.") from None
+        if jobs.qsize() >= MAX_WAITING:
+            raise StorageUnavailable("The database has fallen too far behind; nothing more is taken.")
+        jobs.put(_Job(fn, durable, loop, future))
         return await future
 
     def _engine(self) -> Engine:
@@ -123,8 +152,12 @@ class SqliteDatabase:
             if self.path is None:
                 return sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
             mode = "ro" if self._read_only else "rwc"
+            if not self._read_only:
+                # For its owner alone, wherever the home is; SQLite gives its other files the same mode.
+                with contextlib.suppress(OSError):
+                    os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
             return sqlite3.connect(
-                f"file:{self.path}?mode={mode}",
+                f"file:{quote(str(self.path))}?mode={mode}",
                 uri=True,
                 check_same_thread=False,
                 isolation_level=None,
@@ -144,22 +177,30 @@ class SqliteDatabase:
 
         return engine
 
+    def _connect(self, name: str) -> Connection:
+        # AUTOCOMMIT keeps SQLAlchemy from beginning and committing by itself: the groups below do that.
+        conn = self._engine().connect().execution_options(isolation_level="AUTOCOMMIT")
+        conn.exec_driver_sql("SELECT count(*) FROM sqlite_master")
+        if name == "reader":
+            conn.exec_driver_sql("PRAGMA query_only=ON")  # what is written in a snapshot would be lost silently
+        for method in ("commit", "rollback", "close"):
+            setattr(conn, method, _refuse)
+        return conn
+
     def _serve(
         self,
         name: str,
-        jobs: queue.Queue[_Job | None],
+        jobs: queue.SimpleQueue[_Job | None],
         work: Callable[[Connection, list[_Job]], None],
         opening: _Job,
     ) -> None:
-        engine = self._engine()
         try:
-            # AUTOCOMMIT keeps SQLAlchemy from beginning and committing by itself: the groups below do that.
-            conn = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-            conn.exec_driver_sql("SELECT count(*) FROM sqlite_master")
+            conn = self._connect(name)
         except DBAPIError as error:
-            opening.reject(self._cannot_open(error))
+            opening.error = self._cannot_open(error)
             return
-        opening.resolve(None)
+        finally:
+            _settle([opening])
         while (first := jobs.get()) is not None:
             group = [first]
             last = False
@@ -169,55 +210,66 @@ class SqliteDatabase:
                     last = True
                     break
                 group.append(following)
-            work(conn, group)
+            try:
+                work(conn, group)
+            except Exception as error:  # noqa: BLE001 - a thread that died would leave all who come later waiting
+                for job in group:
+                    job.error = job.error or _translated(error)
+                _settle(group)
             if last:
                 break
-        conn.close()
-        engine.dispose()
+        Connection.close(conn)
+        conn.engine.dispose()
 
     def _write_group(self, conn: Connection, group: list[_Job]) -> None:
         driver = _driver(conn)
-        results: list[tuple[_Job, Any]] = []
         try:
-            if not self._read_only:
-                driver.execute(f"PRAGMA synchronous={'FULL' if any(job.durable for job in group) else 'NORMAL'}")
+            self._set_synchronous(driver, "FULL" if any(job.durable for job in group) else "NORMAL")
             driver.execute("BEGIN IMMEDIATE")
             for job in group:
-                driver.execute("SAVEPOINT job")
-                try:
-                    result = job.fn(conn)
-                except BaseException as error:  # noqa: BLE001 - whatever fn raises belongs to the one who awaits it
-                    if driver.in_transaction:
-                        driver.execute("ROLLBACK TO job")
-                    job.reject(_translated(error))
-                else:
-                    results.append((job, result))
-                if not driver.in_transaction:
-                    raise StorageError("A transaction function committed or rolled back by itself; it must not.")
-                driver.execute("RELEASE job")
-            driver.execute("COMMIT")
+                self._run_in_group(conn, driver, job, alone=len(group) == 1)
+            if driver.in_transaction:
+                driver.execute("COMMIT")
         except (sqlite3.Error, StorageError) as error:
             if driver.in_transaction:
                 driver.execute("ROLLBACK")
             for job in group:
-                job.reject(_translated(error))
+                job.error = job.error or _translated(error)
+        _settle(group)
+
+    def _run_in_group(self, conn: Connection, driver: sqlite3.Connection, job: _Job, *, alone: bool) -> None:
+        """Run a job in a savepoint; one that is alone needs none, it is the transaction."""
+        if not alone:
+            driver.execute("SAVEPOINT job")
+        try:
+            job.result = job.fn(conn)
+        except BaseException as error:  # noqa: BLE001 - whatever fn raises belongs to the one who awaits it
+            job.error = _translated(error)
+            if driver.in_transaction:
+                driver.execute("ROLLBACK" if alone else "ROLLBACK TO job")
         else:
-            for job, result in results:
-                job.resolve(result)
+            if not driver.in_transaction:
+                job.error = StorageError(ENDED_BY_ITSELF)
+                raise StorageUnavailable("The transaction was undone together with one that ended it by itself.")
+        if not alone:
+            driver.execute("RELEASE job")
+
+    def _set_synchronous(self, driver: sqlite3.Connection, mode: str) -> None:
+        if mode != self._synchronous and not self._read_only:
+            driver.execute(f"PRAGMA synchronous={mode}")
+            self._synchronous = mode
 
     def _read_group(self, conn: Connection, group: list[_Job]) -> None:
         driver = _driver(conn)
         for job in group:
             try:
                 driver.execute("BEGIN")
-                result = job.fn(conn)
+                job.result = job.fn(conn)
             except BaseException as error:  # noqa: BLE001 - whatever fn raises belongs to the one who awaits it
-                job.reject(_translated(error))
-            else:
-                job.resolve(result)
-            finally:
-                if driver.in_transaction:
-                    driver.execute("ROLLBACK")
+                job.error = _translated(error)
+            _settle([job])
+            if driver.in_transaction:
+                driver.execute("ROLLBACK")
 
     def _cannot_open(self, error: DBAPIError) -> StorageError:
         return StorageError(
@@ -241,6 +293,10 @@ class SqliteDatabase:
         await self.read(copy)
 
 
+def _refuse() -> NoReturn:
+    raise StorageError(ENDED_BY_ITSELF)
+
+
 def _driver(conn: Connection) -> sqlite3.Connection:
     driver = conn.connection.driver_connection
     assert isinstance(driver, sqlite3.Connection)
@@ -249,8 +305,14 @@ def _driver(conn: Connection) -> sqlite3.Connection:
 
 def _translated(error: BaseException) -> BaseException:
     """Turn the driver's errors into ours; leave everything else as it is."""
+    if isinstance(error, StopIteration):
+        return RuntimeError("a StopIteration escaped; give next() a default")  # no future takes it as it is
+    if not isinstance(error, Exception):
+        # An exit, an interrupt or a cancellation of fn's own making is none of the one who awaits it.
+        return RuntimeError(f"a transaction function raised {type(error).__name__}")
     original = error.orig if isinstance(error, DBAPIError) else error
-    if isinstance(original, sqlite3.OperationalError):
+    # An extended code holds the primary one in its lowest byte.
+    if isinstance(original, sqlite3.Error) and getattr(original, "sqlite_errorcode", 0) & 0xFF in PASSING:
         return StorageUnavailable(f"The database refuses: {original}.", cure="See `rekku doctor`.")
     if isinstance(original, sqlite3.Error) and not isinstance(original, sqlite3.IntegrityError):
         return StorageError(f"The database refuses: {original}.", cure="See `rekku doctor`.")

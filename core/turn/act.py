@@ -13,93 +13,44 @@ from typing import Any
 
 import structlog
 
-from core.contracts.actions import ActionEnvelope, ActionSpec, Effect, Untrusted, WriteFn
-from core.contracts.deliveries import Activity, ActivityKind, Delivery
-from core.contracts.errors import ActionFailed, CannotDeliver
+from core.contracts.actions import ActionEnvelope, ActionSpec, Effect, Untrusted
+from core.contracts.deliveries import Delivery, Part
+from core.contracts.errors import ActionFailed, CannotDeliver, StorageUnavailable
 from core.contracts.hooks import Block
-from core.contracts.inputs import Address, InputKind, Origin, Principal, Role
+from core.contracts.inputs import InputKind
 from core.contracts.outcomes import Outcome, OutcomeStatus
 from core.contracts.policy import Decision, Question, Verdict
 from core.contracts.prompts import Line
 from core.contracts.steps import RecordedAction
-from core.services import inbox, ledger
+from core.services import approvals, history, inbox, ledger
 from core.services.foreign import Raised
 from core.turn.ask_approval import approval_request
 from core.turn.environment import Entry, TurnEnvironment
+from core.turn.running_action import RunningAction, lost_connection, uncancelled
 from core.turn.stages.authorize import authorize
 from core.turn.state import PendingAction, Turn
 from core.turn.write_pending import WriteFailed, use_approval, write_pending
 
 log = structlog.get_logger("rekku.actions")
 
-NO_WRITE = "An action with effect read cannot write or send."
-
-
-class RunningAction:
-    """The `ActionContext` of one action that is running."""
-
-    def __init__(self, turn: Turn, env: TurnEnvironment, position: int, spec: ActionSpec, tainted: bool) -> None:
-        self._turn = turn
-        self._env = env
-        self._spec = spec
-        self._progress: set[asyncio.Task[None]] = set()
-        self.action_id = f"{turn.id}.{turn.number}.{position}"
-        self.tainted = tainted
-        self.writes: list[WriteFn] = []
-        self.deliveries: list[Delivery] = []
-
-    @property
-    def principal(self) -> Principal:
-        return self._turn.input.principal
-
-    @property
-    def role(self) -> Role:
-        return self._turn.role
-
-    @property
-    def address(self) -> Address:
-        return self._turn.input.address
-
-    @property
-    def origin(self) -> Origin:
-        return self._turn.input.origin
-
-    @property
-    def turn_id(self) -> int:
-        return self._turn.id
-
-    def write(self, fn: WriteFn) -> None:
-        self._may_write()
-        self.writes.append(fn)
-
-    def send(self, text: str, to: Address | None = None) -> None:
-        self.deliver(Delivery(address=to or self.address, text=text, tainted=self.tainted))
-
-    def deliver(self, delivery: Delivery) -> None:
-        self._may_write()
-        self.deliveries.append(delivery)
-
-    def progress(self, text: str) -> None:
-        activity = Activity(
-            kind=ActivityKind.PROGRESS, address=self.address, input_id=self._turn.lease.input_id, text=text
-        )
-        shown = asyncio.get_running_loop().create_task(_shown(self._env, activity))
-        self._progress.add(shown)
-        shown.add_done_callback(self._progress.discard)
-
-    def _may_write(self) -> None:
-        if self._spec.effect is Effect.READ:
-            raise ActionFailed(NO_WRITE, cure=f'Declare {self._spec.type} with effect="local".')
-
-
-async def _shown(env: TurnEnvironment, activity: Activity) -> None:
-    await env.show(activity)
+WRITING_S = 3.0
+RETRY_AFTER_S = 2.0
+MOST_TRIES_TO_WRITE = 30
+SETTLED = (OutcomeStatus.DONE, OutcomeStatus.UNKNOWN)
+"""What ended so in a turn, or may have, is not done again in it."""
 
 
 class Acting:
     """The facts and the ways of one step, for the stage `run_actions`."""
 
-    def __init__(self, turn: Turn, env: TurnEnvironment, catalogue: Mapping[str, Entry], tainted: bool) -> None:
+    def __init__(
+        self,
+        turn: Turn,
+        env: TurnEnvironment,
+        catalogue: Mapping[str, Entry],
+        tainted: bool,
+        refused: Mapping[str, str],
+    ) -> None:
         self._turn = turn
         self._env = env
         self._catalogue = catalogue
@@ -109,10 +60,12 @@ class Acting:
             action.envelope.hash: action.outcome
             for step in turn.steps
             for action in step.actions
-            if action.outcome.status is OutcomeStatus.DONE
+            if action.outcome.status in SETTLED
         }
+        self._broken = ""
+        self._refused = refused
         self.pending: list[PendingAction] = []
-        self.said: list[Line] = []
+        self.said: dict[int, list[Line]] = {}
 
     def spec(self, envelope: ActionEnvelope) -> ActionSpec | None:
         entry = self._catalogue.get(envelope.type)
@@ -122,16 +75,20 @@ class Acting:
         entry = self._entries.get(position)
         if entry is None:
             return None
-        outcome = entry.outcome
-        if outcome is None:
-            outcome = _unknown("The process stopped while it ran.")
-            self.pending.append(self._end_of_intent(position, entry.row_id, entry.envelope, outcome))
-        return RecordedAction(envelope=entry.envelope, outcome=outcome, ledger_id=entry.row_id)
+        outcome = entry.outcome or _unknown("The process stopped while it ran.")
+        action = RecordedAction(envelope=entry.envelope, outcome=outcome, ledger_id=entry.row_id)
+        if outcome.status in SETTLED:
+            self._done[entry.envelope.hash] = outcome
+        self.said[position] = history.said(action, self._turn.input.address, self._tainted)
+        return action
 
     def done_before(self, envelope: ActionEnvelope) -> Outcome | None:
         return self._done.get(envelope.hash)
 
     def gate(self, spec: ActionSpec, envelope: ActionEnvelope) -> Decision:
+        if envelope.hash in self._refused:
+            reason = f"It is not valid any more: {self._refused[envelope.hash]}"
+            return Decision(verdict=Verdict.DENY, reason=reason)
         question = Question(
             spec=spec,
             payload=envelope.payload,
@@ -154,8 +111,11 @@ class Acting:
         return envelope.type in self._turn.granted
 
     async def ask_approval(self, position: int, envelope: ActionEnvelope, decision: Decision) -> Outcome:
+        if await self._write_first():
+            return Outcome(status=OutcomeStatus.SKIPPED, reason=self._broken)
         asked = approval_request(self._turn, self._env, position, envelope, decision)
-        if asked is None:
+        questions = [] if asked is None else await self._prepared(asked.questions)
+        if asked is None or not questions:
             return Outcome(
                 status=OutcomeStatus.DENIED, reason=f"{decision.reason} No trainer can be asked to approve it."
             )
@@ -164,10 +124,19 @@ class Acting:
         )
         pending = self._pending(position, RecordedAction(envelope=envelope, outcome=outcome), Effect.LOCAL)
         pending.approval = asked.approval
-        for delivery in asked.questions:
-            pending.parts += await self._env.outgoing.prepare(self._turn.context(), delivery)
+        pending.parts = [*questions, *await self._prepared(asked.notices)]
         self.pending.append(pending)
         return outcome
+
+    async def _prepared(self, deliveries: Sequence[Delivery]) -> list[tuple[Part, float]]:
+        """Return the parts of those deliveries that can be made at all."""
+        parts: list[tuple[Part, float]] = []
+        for delivery in deliveries:
+            try:
+                parts += await self._env.outgoing.prepare(self._turn.context(tainted=self._tainted), delivery)
+            except CannotDeliver as error:
+                log.warning("nobody can be asked there", address=str(delivery.address), error=error.explain())
+        return parts
 
     async def note(self, position: int, envelope: ActionEnvelope, outcome: Outcome) -> RecordedAction:
         action = RecordedAction(envelope=envelope, outcome=outcome)
@@ -178,10 +147,8 @@ class Acting:
         return await self._after(action)
 
     async def perform(self, position: int, spec: ActionSpec, envelope: ActionEnvelope) -> RecordedAction:
-        failed = await self._flush()
-        if failed is not None:
-            reason = f"Not run: {failed.action.envelope.type} before it ended as failed."
-            return await self.note(position, envelope, Outcome(status=OutcomeStatus.SKIPPED, reason=reason))
+        if await self._write_first():
+            return await self.note(position, envelope, Outcome(status=OutcomeStatus.SKIPPED, reason=self._broken))
         blocked = await self._env.hooks.guard("before_action", self._turn.context(tainted=self._tainted), envelope)
         if isinstance(blocked, Block):
             outcome = Outcome(status=OutcomeStatus.DENIED, reason=blocked.reason)
@@ -225,35 +192,79 @@ class Acting:
                 now_ms=started_at_ms,
             )
 
-        row_id = await env.database.transact(intend)
+        intending = asyncio.ensure_future(env.database.transact(intend))
+        try:
+            row_id = await asyncio.shield(intending)
+        except asyncio.CancelledError:
+            await asyncio.shield(self._take_back(intending, position))
+            raise
         env.reached("action started")
         try:
             outcome = await self._run(entry, envelope, running)
         except asyncio.CancelledError:
             stopped = self._end_of_intent(position, row_id, envelope, _unknown("It was stopped while it ran."))
-            await asyncio.shield(write_pending(turn, env, [stopped]))
+            await asyncio.shield(self._write_end(stopped))
             raise
         env.reached("action done")
+        # Its end was seen: a cancellation must not lose that.
+        writing = asyncio.ensure_future(self._end(position, row_id, envelope, outcome, running))
+        try:
+            action = await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            await asyncio.wait({writing}, timeout=WRITING_S)
+            raise
+        return await self._after(action)
+
+    async def _take_back(self, intending: asyncio.Future[int], position: int) -> None:
+        """Undo an intent whose handler was never called: there is nothing unknown about it."""
+        turn, env = self._turn, self._env
+        row_id = await intending
+        now_ms = env.clock.now_ms()
+
+        def undo(conn: Any) -> None:
+            inbox.check(conn, turn.lease, now_ms)
+            ledger.forget_intent(conn, row_id)
+            if turn.approved is not None and position == 0:
+                approvals.give_back(conn, turn.approved.id)
+
+        await env.database.transact(undo)
+
+    async def _end(
+        self, position: int, row_id: int, envelope: ActionEnvelope, outcome: Outcome, running: RunningAction
+    ) -> RecordedAction:
+        """Write down how an external action ended, with what it writes and sends."""
         action = RecordedAction(envelope=envelope, outcome=outcome, ledger_id=row_id)
         pending = self._end_of_intent(position, row_id, envelope, outcome)
         if outcome.status is OutcomeStatus.DONE:
             action = await self._take_over(pending, running)
+        if outcome.status in SETTLED:
             self._done[envelope.hash] = outcome
         try:
-            await write_pending(turn, env, [pending])
+            await self._write_end(pending)
         except WriteFailed as failure:
             # The world was touched, only what should have been written about it is lost: done, and says so.
             reason = f"It was done, but what it wrote is lost: {failure.reason}"
             outcome = Outcome(status=OutcomeStatus.DONE, reason=reason, output=outcome.output or reason)
             action = RecordedAction(envelope=envelope, outcome=outcome, ledger_id=row_id)
-            await write_pending(turn, env, [self._end_of_intent(position, row_id, envelope, outcome)])
-        return await self._after(action)
+            await self._write_end(self._end_of_intent(position, row_id, envelope, outcome))
+        return action
+
+    async def _write_end(self, pending: PendingAction) -> None:
+        """Write how an external action ended; the world has it by now, so this waits for a database that is away."""
+        for _ in range(MOST_TRIES_TO_WRITE):
+            try:
+                return await write_pending(self._turn, self._env, [pending])
+            except StorageUnavailable as error:
+                log.warning("the end of an action waits for the database", action=pending.action.envelope.type)
+                away = error
+            await self._env.clock.sleep(RETRY_AFTER_S)
+        raise away
 
     async def _run(self, entry: Entry, envelope: ActionEnvelope, running: RunningAction) -> Outcome:
         """Call the handler; its result or failure as an outcome."""
         spec = entry.spec
         called = await self._env.foreign.call(
-            f"action {spec.type}", lambda: entry.run(running, dict(envelope.payload)), spec.timeout_s
+            f"action {spec.type}", lambda: uncancelled(entry.run(running, dict(envelope.payload))), spec.timeout_s
         )
         if not isinstance(called, Raised):
             output, tainted = called.value, spec.reads_outside
@@ -266,7 +277,7 @@ class Acting:
             )
         sentence = self._env.masker.text(called.sentence)
         # A failure's sentence is made by whoever failed, so it is as foreign as the output would have been.
-        unseen = called.timed_out or isinstance(called.error, ConnectionError | TimeoutError)
+        unseen = called.timed_out or lost_connection(called.error)
         if spec.effect is Effect.EXTERNAL and unseen:
             return _unknown(f"Its end was not seen ({sentence}).")
         if not isinstance(called.error, ActionFailed):
@@ -287,8 +298,17 @@ class Acting:
                 )
                 return pending.action
         own = [d for d in running.deliveries if d.address == self._turn.input.address]
-        self.said += [Line(role="assistant", text=delivery.text, tainted=self._tainted) for delivery in own]
+        self.said[pending.position] = [
+            Line(role="assistant", text=delivery.text, tainted=self._tainted) for delivery in own
+        ]
         return pending.action
+
+    async def _write_first(self) -> bool:
+        """Write what is pending before something new is begun; True when that failed, and so nothing new may be."""
+        failed = None if self._broken else await self._flush()
+        if failed is not None:
+            self._broken = f"Not run: {failed.action.envelope.type} before it ended as failed."
+        return bool(self._broken)
 
     async def _flush(self) -> PendingAction | None:
         """Write what is pending before the next handler runs, which may want to see it; return what failed."""
@@ -301,6 +321,7 @@ class Acting:
             outcome = Outcome(status=OutcomeStatus.FAILED, reason=failure.reason)
             failed.action = RecordedAction(envelope=failed.action.envelope, outcome=outcome)
             failed.writes, failed.parts = [], []
+            self.said.pop(failed.position, None)
             return failed
         self.pending = []
         return None
@@ -341,6 +362,4 @@ def _masked(envelope: ActionEnvelope, env: TurnEnvironment) -> ActionEnvelope:
 
 
 def _unknown(reason: str) -> Outcome:
-    return Outcome(
-        status=OutcomeStatus.UNKNOWN, reason=f"{reason} It may have happened; it is not repeated by itself."
-    )
+    return Outcome(status=OutcomeStatus.UNKNOWN, reason=ledger.UNSEEN.format(how=reason))

@@ -17,10 +17,11 @@ from core.turn.state import Turn
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalRequest:
-    """An approval that is to be stored, and the questions to its approvers."""
+    """An approval that is to be stored, the questions to its approvers, and what those who wait are told."""
 
     approval: Approval
     questions: list[Delivery]
+    notices: list[Delivery]
 
 
 def approval_request(
@@ -63,7 +64,11 @@ def approval_request(
     )
     ttl_s = approvals.VALID_MS / 1000
     questions = [Delivery(address=address, text=text, buttons=buttons, ttl_s=ttl_s) for address in addresses]
-    return ApprovalRequest(approval=approval, questions=questions)
+    notices = []
+    if turn.input.address not in addresses:
+        waits = f"`{envelope.type}` has to be approved first. I have asked, and go on when it is."
+        notices = [Delivery(address=turn.input.address, text=waits, ttl_s=ttl_s)]
+    return ApprovalRequest(approval=approval, questions=questions, notices=notices)
 
 
 def _question(approval: Approval, turn: Turn) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from core.contracts.actions import MESSAGE_ACTION
-from core.contracts.deliveries import Delivery
+from core.contracts.deliveries import Delivery, Part
 from core.contracts.errors import CannotDeliver
 from core.contracts.inputs import InputKind
 from core.contracts.outcomes import Outcome, OutcomeStatus
@@ -15,6 +16,7 @@ from core.services import history, inbox, ledger, outbox
 from core.turn.environment import TurnEnvironment
 from core.turn.stages.tell_outcome import tell_outcome
 from core.turn.state import StepResult, Turn
+from core.turn.tell_unknown import unknown_notices, unknown_sentence
 from core.turn.write_pending import WriteFailed, write_rows
 
 LIMIT_SENTENCE = "I stopped after {steps} steps without coming to an end. Tell me how to go on."
@@ -30,7 +32,8 @@ async def commit(turn: Turn, env: TurnEnvironment, result: StepResult, after: Ne
     if result.actions and result.tell and turn.input.kind is InputKind.COMMAND:
         result.tell = tell_outcome(result.actions[0].seen)  # its write may have failed since
     parts = await _prepared(turn, env, sentence or result.tell) if sentence or result.tell else []
-    lines = _lines(turn, result, sentence)
+    parts += await unknown_notices(turn, env, result.actions, asker_is_told=turn.input.kind is InputKind.COMMAND)
+    lines = _masked(env, _lines(turn, result, sentence))
     failed = _has_failed(turn, result)
     state = "error" if failed else END_STATES.get(after, "")
     env.reached("before commit")
@@ -76,27 +79,51 @@ def fail_action(result: StepResult, failure: WriteFailed) -> None:
     actions = list(result.actions)
     actions[failed.position] = failed.action
     result.actions = tuple(actions)
-    result.said = []
+    result.said.pop(failed.position, None)
 
 
 async def abort(turn: Turn, env: TurnEnvironment, state: str, sentence: str) -> None:
     """End a turn in the middle of a step, and tell its user why."""
     now_ms = env.clock.now_ms()
-    parts = await _prepared(turn, env, sentence) if sentence else []
+
+    def settle(conn: Any) -> ledger.TurnRecord:
+        inbox.check(conn, turn.lease, now_ms)
+        ledger.end_unseen(conn, turn.id, "The turn ended while it ran.", now_ms)
+        return ledger.load_turn(conn, turn.id)
+
+    # What stands in the tables counts: a commit may have been under way when the turn was stopped.
+    record = await env.database.transact(settle)
+    turn.steps = list(record.steps)
+    begun = StepResult(
+        actions=tuple(
+            RecordedAction(envelope=entry.envelope, outcome=entry.outcome, ledger_id=entry.row_id)
+            for entry in record.entries
+            if entry.outcome is not None
+        )
+    )
+    begun.said = {
+        position: history.said(action, turn.input.address, False) for position, action in enumerate(begun.actions)
+    }
+    unknown = [action for action in begun.actions if action.outcome.status is OutcomeStatus.UNKNOWN]
+    told = " ".join(filter(None, [sentence, *(unknown_sentence(action) for action in unknown)]))
+    parts = await _prepared(turn, env, told) if told else []
+    parts += await unknown_notices(turn, env, unknown, asker_is_told=True)
+    env.reached("before commit")
 
     def write(conn: Any) -> list[tuple[int, str]]:
         rows = outbox.put(conn, parts, turn.id, now_ms)
-        history.append(conn, turn.session.id, turn.id, _lines(turn, StepResult(), sentence), now_ms)
+        history.append(conn, turn.session.id, turn.id, _masked(env, _lines(turn, begun, sentence)), now_ms)
         inbox.finish(conn, turn.lease)
         ledger.end_turn(conn, turn.id, state, sentence, len(turn.steps), now_ms)
         return list(zip(rows, (str(part.address) for part, _ in parts), strict=True))
 
     rows = await env.database.transact(write)
+    env.reached("after commit")
     turn.sent += rows
     env.wake_outbox(rows)
 
 
-async def _prepared(turn: Turn, env: TurnEnvironment, sentence: str) -> list[Any]:
+async def _prepared(turn: Turn, env: TurnEnvironment, sentence: str) -> list[tuple[Part, float]]:
     try:
         return await env.outgoing.prepare(turn.context(), Delivery(address=turn.input.address, text=sentence))
     except CannotDeliver:
@@ -104,21 +131,26 @@ async def _prepared(turn: Turn, env: TurnEnvironment, sentence: str) -> list[Any
         return []
 
 
+def _masked(env: TurnEnvironment, lines: list[Line]) -> list[Line]:
+    return [replace(line, text=env.masker.text(line.text)) for line in lines]
+
+
 def _lines(turn: Turn, result: StepResult, sentence: str) -> list[Line]:
     """Return the rows of history of a step: what was said to it with its first, then what it said and did."""
+    said = [line for _, lines in sorted(result.said.items()) for line in lines]
     if turn.input.kind is InputKind.COMMAND:
         # The model is told of a command as one of the things that were done, not in its own form.
         done = [
             ledger.summary_line(action) for action in result.actions if not action.envelope.type.startswith("core_")
         ]
-        return [Line(role="actions", text=f"{turn.input.text}: {'; '.join(done)}"), *result.said] if done else []
+        return [Line(role="actions", text=f"{turn.input.text}: {'; '.join(done)}"), *said] if done else []
     lines = []
     if turn.number == 0 and turn.approved is None:
         for quoted in turn.input.quoted:
             role = "assistant" if quoted.own else "foreign"
             lines.append(Line(role=role, text=quoted.text, author=quoted.author, tainted=not quoted.own))
         lines.append(Line(role="user", text=turn.input.text, author=turn.input.author_name))
-    lines += result.said
+    lines += said
     done = [ledger.summary_line(a) for a in result.actions if a.envelope.type != MESSAGE_ACTION]
     if done:
         lines.append(Line(role="actions", text="; ".join(done), tainted=result.tainted))

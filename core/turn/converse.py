@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.contracts.engine import EngineReply, EngineRequest
-from core.services import ledger
+from core.services import inbox, ledger
 from core.services.foreign import Raised
 from core.turn.environment import TurnEnvironment
 from core.turn.stages.ask_engine import NotAnswered, ask_engine
@@ -61,21 +61,29 @@ class Conversation:
         turn, env = self.turn, self.env
         now_ms = env.clock.now_ms()
         previous = self._recording
+        env.reached("engine replied")
+
+        def write(conn: Any) -> None:
+            inbox.check(conn, turn.lease, now_ms)
+            ledger.record_reply(conn, turn.id, turn.number, attempt, engine, reply, self.tainted, now_ms)
 
         async def record() -> None:
             if previous is not None:
                 await previous
-            await env.database.transact(
-                lambda conn: ledger.record_reply(
-                    conn, turn.id, turn.number, attempt, engine, reply, self.tainted, now_ms
-                )
-            )
+            # What makes the following durable (an intent, the step) makes this durable too, as it comes later in the
+            # same log. So a power cut can only undo a reply of which nothing was done yet.
+            await env.database.transact(write, durable=False)
 
         # Reading and validating the reply goes on meanwhile; `recorded` is awaited before anything of it runs.
         self._recording = asyncio.ensure_future(record())
 
+    @property
+    def replayed(self) -> bool:
+        """Whether the reply that was returned last is the last one that an earlier run recorded."""
+        return 0 < self.attempt == len(self.turn.replies)
+
     async def recorded(self) -> None:
-        """Wait until every reply of this step is durable."""
+        """Wait until every reply of this step is recorded."""
         if self._recording is not None:
             await self._recording
             self.env.reached("reply recorded")

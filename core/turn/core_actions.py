@@ -12,7 +12,7 @@ from core.ai_plugin_base import ActionContext, AIPluginBase, action
 from core.contracts.errors import ActionFailed
 from core.contracts.inputs import Address, Input, InputKind, Principal, Role
 from core.contracts.policy import Question
-from core.services import approvals, history, inbox, ledger
+from core.services import approvals, history, inbox
 from core.services.approvals import Approval
 from core.turn.environment import TurnEnvironment
 from core.turn.stages.authorize import visible
@@ -147,7 +147,7 @@ class CoreActions(AIPluginBase):
         def write(conn: Any) -> None:
             if not approvals.decide(conn, id, "denied", "", str(ctx.principal), now_ms):
                 raise ActionFailed(f"The approval {id} is not waiting any more.")
-            ledger.deny_waiting(conn, approval.turn_id, approval.step, approval.position, str(ctx.principal), now_ms)
+            approvals.refuse(conn, approval, f"Denied by {ctx.principal}.", now_ms)
 
         ctx.write(write)
         lane = Address.parse(approval.lane)

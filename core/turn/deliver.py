@@ -29,6 +29,7 @@ LONGEST_BACK_OFF_S = 300.0
 RETRY_AFTER_S = 2.0
 RESCAN_EVERY_S = 5.0
 LONGEST_SETTLING_S = 60.0
+IN_FLIGHT_S = 2.0
 
 
 class Deliverer:
@@ -54,9 +55,11 @@ class Deliverer:
         self._reached = reached
         self._addresses: dict[str, asyncio.Task[None]] = {}
         self._news: dict[str, asyncio.Event] = {}
-        self._unsettled: dict[int, asyncio.Future[None]] = {}
+        self._unsettled: dict[int, tuple[str, asyncio.Future[None]]] = {}
+        self._waits: set[str] = set()
         self._interface_until: dict[str, float] = {}
         self._rescan: asyncio.Task[None] | None = None
+        self._in_flight: set[asyncio.Future[None]] = set()
         self._open = False
 
     async def start(self) -> None:
@@ -69,10 +72,13 @@ class Deliverer:
         """Let what can be sent now go out for `drain_s` seconds; the rest waits for the next start."""
         if self._rescan is not None:
             self._rescan.cancel()
-        waiting = [future for future in self._unsettled.values() if not future.done()]
+        waiting = [future for _, future in self._unsettled.values() if not future.done()]
         if waiting and drain_s > 0:
             await asyncio.wait(waiting, timeout=drain_s)
         self._open = False
+        if self._in_flight:
+            # To cancel a send is not to know whether the platform took it, and to send it again after the start.
+            await asyncio.wait(self._in_flight, timeout=IN_FLIGHT_S)
         tasks = [*self._addresses.values(), *([self._rescan] if self._rescan else [])]
         for task in tasks:
             task.cancel()
@@ -83,12 +89,16 @@ class Deliverer:
         if not self._open:
             return
         for row_id, address in rows:
-            self._unsettled.setdefault(row_id, asyncio.get_running_loop().create_future())
+            if address not in self._waits:
+                self._unsettled.setdefault(row_id, (address, asyncio.get_running_loop().create_future()))
             self._wake_address(address)
 
     async def settled(self, rows: list[tuple[int, str]]) -> None:
-        """Wait until each of these rows was sent, buried or has failed once (a minute at most)."""
-        futures = [self._unsettled[row_id] for row_id, _ in rows if row_id in self._unsettled]
+        """Wait until each of these rows was sent, buried or has failed once, or has to wait for one that did.
+
+        A minute at most.
+        """
+        futures = [self._unsettled[row_id][1] for row_id, _ in rows if row_id in self._unsettled]
         if futures:
             await asyncio.wait(futures, timeout=LONGEST_SETTLING_S)
 
@@ -108,38 +118,59 @@ class Deliverer:
             while self._open and address.partition(":")[0] in self._interfaces():
                 news.clear()
                 try:
-                    pending = await self._database.read(lambda conn: outbox.pending(conn, address))
+                    pending = await self._next(address)
                     went_on = await self._send_in_order(pending, news)
                 except StorageError as error:
                     log.warning("the outbox waits for the database", address=address, error=str(error))
                     await self._clock.sleep(RETRY_AFTER_S)
                     continue
-                if not pending and not news.is_set():
+                # What is committed later wakes this address, so that a last look into the table would be in vain.
+                if went_on and len(pending) < outbox.BATCH and not news.is_set():
                     return
-                if not went_on:
-                    continue
         finally:
             self._addresses.pop(address, None)
             self._news.pop(address, None)
 
+    async def _next(self, address: str) -> list[PendingPart]:
+        """Return what is to be sent to an address, its head claimed in the same transaction if it can go now."""
+        if self._interface_wait_s(address.partition(":")[0]) > 0:
+            return await self._database.read(lambda conn: outbox.pending(conn, address))
+        now_ms = self._clock.now_ms()
+        # The claim need not survive a power cut: the part has not been sent then.
+        return await self._database.transact(
+            lambda conn: outbox.claim_head(conn, address, self._owner, now_ms), durable=False
+        )
+
     async def _send_in_order(self, pending: list[PendingPart], news: asyncio.Event) -> bool:
         """Send parts until one has to wait; waits that time itself. False when the rest was not looked at."""
         for part in pending:
+            if not self._open:
+                return False
             now_ms = self._clock.now_ms()
             if part.leased_until_ms > now_ms and part.owner != self._owner:
-                await self._clock.sleep(min((part.leased_until_ms - now_ms) / 1000, RESCAN_EVERY_S))
+                await self._wait(part, (part.leased_until_ms - now_ms) / 1000)
                 return False
             if part.expires_at_ms <= now_ms:
                 await self._bury(part, "It could not be delivered within its time to live.")
                 continue
-            wait_s = max((part.not_before_ms - now_ms) / 1000, self._interface_wait_s(part))
+            wait_s = max((part.not_before_ms - now_ms) / 1000, self._interface_wait_s(part.part.address.interface))
             if wait_s > 0:
-                self._settle(part.row_id)
-                await self._clock.sleep(min(wait_s, RESCAN_EVERY_S))
+                await self._wait(part, wait_s)
                 return False
             if not await self._send(part):
                 return False
         return True
+
+    async def _wait(self, head: PendingPart, wait_s: float) -> None:
+        """Let an address wait; nobody has to wait for what stands there, or for what comes behind it meanwhile."""
+        address = str(head.part.address)
+        for row_id in [row_id for row_id, (to, _) in self._unsettled.items() if to == address]:
+            self._settle(row_id)
+        self._waits.add(address)
+        try:
+            await self._clock.sleep(min(wait_s, RESCAN_EVERY_S))
+        finally:
+            self._waits.discard(address)
 
     async def _send(self, pending: PendingPart) -> bool:
         """Send one part; False when it has to be tried again."""
@@ -147,32 +178,42 @@ class Deliverer:
         if interface is None:
             self._settle(pending.row_id)
             return False
-        now_ms = self._clock.now_ms()
-        # The claim need not survive a power cut: the part has not been sent then.
-        taken = await self._database.transact(
-            lambda conn: outbox.take(conn, pending, self._owner, now_ms), durable=False
-        )
-        if not taken:
+        claimed = pending if pending.claimed else await self._take(pending)
+        if claimed is None:
             return False
-        epoch = pending.epoch + 1
+        over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._in_flight.add(over)
+        try:
+            return await self._send_claimed(claimed, interface)
+        finally:
+            self._in_flight.discard(over)
+            over.set_result(None)
+
+    async def _send_claimed(self, claimed: PendingPart, interface: InterfaceBase) -> bool:
         self._reached("part claimed")
         called = await self._foreign.call(
-            f"send of {pending.part.address.interface}", lambda: interface.send(pending.part), SEND_DEADLINE_S
+            f"send of {claimed.part.address.interface}", lambda: interface.send(claimed.part), SEND_DEADLINE_S
         )
         self._reached("part sent")
         if isinstance(called, Raised):
-            return await self._not_sent(pending, epoch, called)
+            return await self._not_sent(claimed, called)
         message_id = called.value.message_id if isinstance(called.value, Receipt) else ""
         at_ms = self._clock.now_ms()
-        await self._write(lambda conn: outbox.sent(conn, pending.row_id, epoch, message_id, at_ms))
+        await self._write(lambda conn: outbox.sent(conn, claimed.row_id, claimed.epoch, message_id, at_ms))
         self._reached("part committed")
-        self._settle(pending.row_id)
+        self._settle(claimed.row_id)
         return True
 
-    async def _not_sent(self, pending: PendingPart, epoch: int, called: Raised) -> bool:
+    async def _take(self, pending: PendingPart) -> PendingPart | None:
+        now_ms = self._clock.now_ms()
+        return await self._database.transact(
+            lambda conn: outbox.take(conn, pending, self._owner, now_ms), durable=False
+        )
+
+    async def _not_sent(self, pending: PendingPart, called: Raised) -> bool:
         reason = self._masker.text(called.sentence)
         if isinstance(called.error, CannotDeliver):
-            await self._bury(pending, reason, epoch)
+            await self._bury(pending, reason)
             return True
         if isinstance(called.error, RetryLater):
             wait_s = max(called.error.after_s, 0.0)
@@ -184,15 +225,14 @@ class Deliverer:
             "not sent yet", address=str(pending.part.address), row=pending.row_id, error=reason, wait_s=wait_s
         )
         until_ms = self._clock.now_ms() + int(wait_s * 1000)
-        await self._write(lambda conn: outbox.postpone(conn, pending.row_id, epoch, reason, until_ms))
+        await self._write(lambda conn: outbox.postpone(conn, pending.row_id, pending.epoch, reason, until_ms))
         self._settle(pending.row_id)
         return False
 
-    async def _bury(self, pending: PendingPart, reason: str, epoch: int | None = None) -> None:
+    async def _bury(self, pending: PendingPart, reason: str) -> None:
         log.error("cannot be delivered", address=str(pending.part.address), row=pending.row_id, error=reason)
-        held = pending.epoch if epoch is None else epoch
         at_ms = self._clock.now_ms()
-        await self._write(lambda conn: outbox.bury(conn, pending.row_id, held, reason, at_ms))
+        await self._write(lambda conn: outbox.bury(conn, pending.row_id, pending.epoch, reason, at_ms))
         self._settle(pending.row_id)
 
     async def _write(self, fn: Callable[[Any], None]) -> None:
@@ -206,12 +246,12 @@ class Deliverer:
                 log.warning("the outbox waits for the database", error=str(error))
                 await self._clock.sleep(RETRY_AFTER_S)
 
-    def _interface_wait_s(self, pending: PendingPart) -> float:
-        until = self._interface_until.get(pending.part.address.interface, 0.0)
+    def _interface_wait_s(self, interface: str) -> float:
+        until = self._interface_until.get(interface, 0.0)
         return until - self._clock.monotonic()
 
     def _settle(self, row_id: int) -> None:
-        future = self._unsettled.pop(row_id, None)
+        _, future = self._unsettled.pop(row_id, ("", None))
         if future is not None and not future.done():
             future.set_result(None)
 

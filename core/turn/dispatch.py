@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from core.contracts.deliveries import Activity, ActivityKind
-from core.contracts.errors import LeaseLost, StorageError
+from core.contracts.errors import LeaseLost, StorageError, StorageUnavailable
 from core.contracts.inputs import InputKind, Principal, Role
 from core.contracts.outcomes import OutcomeStatus
 from core.services import inbox
@@ -60,6 +60,8 @@ class Dispatcher:
     async def stop(self, drain_s: float) -> None:
         """Take up nothing new, let what runs end for `drain_s` seconds, and leave the rest to the next start."""
         self._open = False
+        loop = asyncio.get_running_loop()
+        until = loop.time() + drain_s
         for keeper in self._keepers[:1]:
             keeper.cancel()
         running = {*self._lanes.values(), *self._passing.values()}
@@ -70,7 +72,7 @@ class Dispatcher:
             if late:
                 await asyncio.wait(late, timeout=5.0)
         if self._afterwards:
-            await asyncio.wait(self._afterwards, timeout=drain_s)
+            await asyncio.wait(self._afterwards, timeout=max(until - loop.time(), 0.0))
         leftovers = [*self._keepers, *self._afterwards]
         for task in leftovers:
             task.cancel()
@@ -122,6 +124,7 @@ class Dispatcher:
                 lambda conn: claim_and_open(conn, env, input_id=input_id), durable=False
             )
             if turn is not None:
+                env.reached("input claimed")
                 await self._take(turn)
         except StorageError as error:
             log.warning("the input waits for the database", input=input_id, error=str(error))
@@ -131,6 +134,8 @@ class Dispatcher:
             while self._open:
                 self._again.discard(lane)
                 async with self._slots:
+                    if not self._open:
+                        return
                     if not await self._take_head(lane):
                         if lane in self._again:
                             continue
@@ -172,8 +177,9 @@ class Dispatcher:
         self._held[lease.input_id] = turn
         result = "error"
         with structlog.contextvars.bound_contextvars(turn=turn.id, lane=str(turn.input.address)):
+            # A typing sign may take its platform a while: the turn does not wait for it, only its own end does.
+            started = self._then(env.show(self._activity(turn, ActivityKind.STARTED)))
             try:
-                await env.show(self._activity(turn, ActivityKind.STARTED))
                 after = await run_turn(turn, env, self._cache)
                 result = END_STATES.get(after, "error")
                 if turn.failed:
@@ -183,12 +189,11 @@ class Dispatcher:
                     await asyncio.shield(env.database.transact(lambda conn: inbox.release(conn, lease)))
                     raise
                 self._stopping.discard(lease.input_id)
-                await asyncio.shield(abort(turn, env, "aborted", STOPPED))
-                result = "aborted"
+                result = await asyncio.shield(self._abort(turn))
             except LeaseLost as error:
                 log.warning("the turn goes on elsewhere", error=str(error))
                 return
-            except StorageError as error:
+            except StorageUnavailable as error:
                 log.warning("the turn waits for the database", error=str(error))
                 await env.clock.sleep(RETRY_AFTER_S)
                 await self._give_back(turn)
@@ -199,7 +204,14 @@ class Dispatcher:
                 await self._fail(turn, type(error).__name__)
             finally:
                 self._held.pop(lease.input_id, None)
-        self._then(self._finish(turn, result))
+        self._then(self._finish(turn, result, started))
+
+    async def _abort(self, turn: Turn) -> str:
+        try:
+            await abort(turn, self._env, "aborted", STOPPED)
+        except LeaseLost:
+            return "complete"  # its last commit was under way already
+        return "aborted"
 
     async def _give_back(self, turn: Turn) -> None:
         try:
@@ -215,13 +227,14 @@ class Dispatcher:
         except StorageError as away:
             log.warning("the failed turn waits for the database", error=str(away))
 
-    async def _finish(self, turn: Turn, result: str) -> None:
+    async def _finish(self, turn: Turn, result: str, started: asyncio.Future[None]) -> None:
         """Show the end once the deliveries are out; the lane does not wait for that."""
         if turn.input.kind is InputKind.COMMAND:
             self.scan_soon()  # a command may have put something into the inbox: an approval does
         if turn.history_is_long:
             self._env.summarize(turn.context())
         await self._settled(turn.sent)
+        await asyncio.wait({started})
         waiting = tuple(
             action.outcome.approval_id
             for step in turn.steps[-1:]
@@ -234,10 +247,11 @@ class Dispatcher:
     def _activity(self, turn: Turn, kind: ActivityKind, **more: object) -> Activity:
         return Activity(kind=kind, address=turn.input.address, input_id=turn.lease.input_id, **more)  # type: ignore[arg-type]
 
-    def _then(self, work: Awaitable[None]) -> None:
+    def _then(self, work: Awaitable[None]) -> asyncio.Future[None]:
         task = asyncio.ensure_future(work)
         self._afterwards.add(task)
         task.add_done_callback(self._afterwards.discard)
+        return task
 
     async def _scan(self) -> float:
         """Take up all that can be claimed; return in how many seconds to look again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 
 from core.contracts.actions import ActionSpec, Untrusted
@@ -44,9 +45,12 @@ async def gather(turn: Turn, env: TurnEnvironment, generation: Generation, cache
     if env.hooks.has("filter_actions"):
         specs = list(await env.hooks.narrow("filter_actions", context, specs))
     instructions = await env.hooks.chain("extend_system_prompt", context, INSTRUCTIONS)
-    facts = await env.hooks.collect("gather_context", context)
-    # A turn that was interrupted has rows of its own in the history already; its steps tell them.
-    lines = await env.database.read(lambda conn: history.window(conn, turn.session, but_turn=turn.id))
+    reader = str(turn.input.principal)
+    lines, facts = await asyncio.gather(
+        # A turn that was interrupted has rows of its own in the history already; its steps tell them.
+        env.database.read(lambda conn: history.window(conn, turn.session, reader=reader, but_turn=turn.id)),
+        env.hooks.collect("gather_context", context),
+    )
     return PromptParts(
         instructions=instructions if isinstance(instructions, str) else INSTRUCTIONS,
         catalogue=cache.texts(generation, specs),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import structlog
 
-from core.contracts.deliveries import Delivery
+from core.contracts.deliveries import Delivery, Part
 from core.contracts.errors import CannotDeliver, StorageError
 from core.contracts.hooks import TurnContext
 from core.contracts.inputs import Address, Origin, Principal
@@ -34,7 +35,7 @@ async def keep_house(env: TurnEnvironment) -> None:
 async def expire_approvals(env: TurnEnvironment) -> None:
     """Mark the approvals whose time is over, and tell those who asked."""
     now_ms = env.clock.now_ms()
-    for approval in await env.database.transact(lambda conn: approvals.expired(conn, now_ms)):
+    for approval in await env.database.read(lambda conn: approvals.overdue(conn, now_ms)):
         text = (
             f"The approval of {approval.envelope.type} has expired; it was not done. Ask again if it still matters."
         )
@@ -50,10 +51,18 @@ async def expire_approvals(env: TurnEnvironment) -> None:
             parts = await env.outgoing.prepare(context, Delivery(address=address, text=text))
         except CannotDeliver as error:
             log.warning("nobody can be told of an expired approval", approval=approval.id, error=str(error))
-            continue
-        await _tell(env, approval, parts, now_ms)
+            parts = []
+        await _expire(env, approval, parts, now_ms)
 
 
-async def _tell(env: TurnEnvironment, approval: Approval, parts: list, now_ms: int) -> None:  # type: ignore[type-arg]
-    rows = await env.database.transact(lambda conn: outbox.put(conn, parts, approval.turn_id, now_ms))
-    env.wake_outbox([(row, str(part.address)) for row, (part, _) in zip(rows, parts, strict=True)])
+async def _expire(env: TurnEnvironment, approval: Approval, parts: list[tuple[Part, float]], now_ms: int) -> None:
+    """Mark one and tell of it, both or neither."""
+
+    def write(conn: Any) -> list[int]:
+        if not approvals.expire(conn, approval.id):
+            return []  # decided on meanwhile
+        approvals.refuse(conn, approval, "Nobody approved it in time.", now_ms)
+        return outbox.put(conn, parts, approval.turn_id, now_ms)
+
+    rows = await env.database.transact(write)
+    env.wake_outbox([(row, str(part.address)) for row, (part, _) in zip(rows, parts, strict=False)])

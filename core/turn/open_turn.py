@@ -46,13 +46,14 @@ def _open(conn: Any, env: TurnEnvironment, claimed: Claimed, now_ms: int) -> Tur
         received_at_ms=claimed.received_at_ms,
     )
     if claimed.turn_id:
-        _take_up(conn, turn)
+        _take_up(conn, turn, now_ms)
     return turn
 
 
-def _take_up(conn: Any, turn: Turn) -> None:
+def _take_up(conn: Any, turn: Turn, now_ms: int) -> None:
     """Read what was recorded of the turn, so that nothing of it is asked or done again."""
     ledger.reopen_turn(conn, turn.id)
+    ledger.end_unseen(conn, turn.id, "The process stopped while it ran.", now_ms)
     record = ledger.load_turn(conn, turn.id)
     turn.steps = list(record.steps)
     turn.replies = record.replies

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from core.contracts.actions import MESSAGE_ACTION, ActionEnvelope
 from core.contracts.hooks import Intercept, SessionView
 from core.contracts.inputs import Input, InputKind, Role
 from core.contracts.prompts import Prompt
 from core.contracts.steps import Next, ParsedReply, ReplyError, Step
+from core.services.history import LARGEST_WINDOW
 from core.turn.act import Acting
 from core.turn.commit import abort, commit, fail_action
 from core.turn.converse import Conversation, check_call
@@ -80,8 +82,9 @@ async def take_step(turn: Turn, env: TurnEnvironment, cache: CatalogueTextCache)
             # Its words alone: who asks, and from where, is not for a hook to change.
             turn.input = dataclasses.replace(turn.input, text=changed.text)
 
-    prompt = build_prompt(await gather(turn, env, generation, cache))
-    turn.history_is_long = prompt.history_left_out > 0
+    parts = await gather(turn, env, generation, cache)
+    prompt = build_prompt(parts)
+    turn.history_is_long = prompt.history_left_out > 0 or len(parts.history) >= LARGEST_WINDOW
     return await answer(turn, env, generation, prompt)
 
 
@@ -104,9 +107,33 @@ async def answer(turn: Turn, env: TurnEnvironment, generation: Generation, promp
             await conversation.recorded()
             actions = [action for action in checked.actions if action is not None]
             return await act(turn, env, generation, actions, conversation.tainted)
+        if turn.entries and conversation.replayed and None not in merged.actions:
+            return await go_on(turn, env, generation, merged, checked, conversation.tainted)
         request = correction_request(prompt.request, reply.text, checked)
     await conversation.recorded()
     return StepResult(failure=GAVE_UP, tainted=conversation.tainted)
+
+
+async def go_on(
+    turn: Turn,
+    env: TurnEnvironment,
+    generation: Generation,
+    merged: ParsedReply,
+    checked: ParsedReply,
+    tainted: bool,
+) -> StepResult:
+    """Go on with a reply that was valid when it was begun and is not any more: a plugin, or the world, has changed.
+
+    What was begun keeps its outcome; what has become invalid since is refused and the model told why.
+    """
+    actions = [now or before for now, before in zip(checked.actions, merged.actions, strict=True)]
+    why = {error.index: error.message for error in checked.errors}
+    refused = {
+        before.hash: why.get(place, "")
+        for place, (now, before) in enumerate(zip(checked.actions, merged.actions, strict=True))
+        if now is None and before is not None
+    }
+    return await act(turn, env, generation, [a for a in actions if a is not None], tainted, refused)
 
 
 async def take_command(turn: Turn, env: TurnEnvironment, generation: Generation) -> StepResult:
@@ -129,10 +156,18 @@ async def read_reply(text: str) -> ParsedReply:
 
 
 async def act(
-    turn: Turn, env: TurnEnvironment, generation: Generation, actions: Sequence[ActionEnvelope], tainted: bool
+    turn: Turn,
+    env: TurnEnvironment,
+    generation: Generation,
+    actions: Sequence[ActionEnvelope],
+    tainted: bool,
+    refused: Mapping[str, str] = MappingProxyType({}),
 ) -> StepResult:
-    """Authorize and run actions in order; return the step, ready to be committed."""
-    acting = Acting(turn, env, generation, tainted)
+    """Authorize and run actions in order; return the step, ready to be committed.
+
+    refused: by hash, the actions that are not run, and why.
+    """
+    acting = Acting(turn, env, generation, tainted, refused)
     recorded = await run_actions(actions, acting)
     actions_done = acting.corrected(recorded)
     return StepResult(
@@ -148,7 +183,13 @@ async def decide_and_commit(turn: Turn, env: TurnEnvironment, result: StepResult
     """Decide what comes after a step and commit both; an action whose own write fails changes the decision."""
     while True:
         step = Step(number=turn.number, actions=result.actions, tainted=result.tainted)
-        after = Next.END if result.failure else decide(step, max_steps=env.limits.max_steps)
+        after = (
+            Next.END
+            if result.failure
+            else decide(
+                step, max_steps=env.limits.max_steps, before=turn.steps[-1] if turn.approved is not None else None
+            )
+        )
         if turn.input.kind is InputKind.COMMAND and after is not Next.WAIT:
             after = Next.END  # its user has seen the outcome; there is no model to see it
         try:

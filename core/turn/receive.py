@@ -34,7 +34,7 @@ class Receiver:
             raise RekkuError("Rekku is going down and takes nothing in.", cure="Send it again after the start.")
         if len(input.text) > LONGEST_TEXT:
             raise RekkuError(f"A message may have at most {LONGEST_TEXT} characters.", cure="Send it in parts.")
-        input, passes_lanes = self._classified(input)
+        input, passes_lanes = self._classified(_storable(input))
         env = self._env
         now_ms = env.clock.now_ms()
         state = "waiting" if input.addressed else "done"
@@ -65,3 +65,14 @@ class Receiver:
         entry = self._env.generation().commands.get(name)
         passes = entry is not None and entry.spec.passes_lanes
         return dataclasses.replace(input, kind=InputKind.COMMAND, text=text.strip()), passes
+
+
+def _storable(input: Input) -> Input:
+    """Return an input whose words can be stored: half a character (a lone surrogate) becomes its escape."""
+    text, author = (
+        said if said.isascii() else said.encode("utf-8", "backslashreplace").decode()
+        for said in (input.text, input.author_name)
+    )
+    if (text, author) == (input.text, input.author_name):
+        return input
+    return dataclasses.replace(input, text=text, author_name=author)

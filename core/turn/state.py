@@ -77,12 +77,12 @@ class StepResult:
     """A step that was taken and is to be committed.
 
     failure: a sentence for the user when the step came to nothing (no engine, no valid reply). tell: what the user
-    of a typed command is told of its outcome. said: rows of history.
+    of a typed command is told of its outcome. said: rows of history, by the position of the action that said it.
     """
 
     actions: tuple[RecordedAction, ...] = ()
     tainted: bool = False
     pending: list[PendingAction] = field(default_factory=list)
-    said: list[Line] = field(default_factory=list)
+    said: dict[int, list[Line]] = field(default_factory=dict)
     failure: str = ""
     tell: str = ""

@@ -78,5 +78,6 @@ async def write_pending(turn: Turn, env: TurnEnvironment, pendings: Sequence[Pen
         return write_rows(conn, turn, env, pendings, now_ms)
 
     rows = await env.database.transact(write)
+    env.reached("pending written")
     turn.sent += rows
     env.wake_outbox(rows)

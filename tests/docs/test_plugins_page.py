@@ -48,7 +48,7 @@ def test_every_block_is_a_whole_plugin() -> None:
 
 async def test_the_first_plugin_answers_as_the_guide_shows(tmp_path: Path) -> None:
     place(tmp_path, "Coin")
-    async with offline_app(tmp_path) as (app, chat):
+    async with offline_app(tmp_path) as (_app, chat):
         for said in ("toss 3 coins", "/toss 3"):
             (reply,) = await chat.ask(said)
             assert re.fullmatch(r"(heads|tails)(, (heads|tails)){2}", reply), reply

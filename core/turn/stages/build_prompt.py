@@ -25,6 +25,8 @@ Reply with one JSON object and nothing else: {"actions":[{"type":"…","payload"
 - Answer in the user's language, in CommonMark, to the point."""
 
 _FOREIGN_END = "(end of FOREIGN text)"
+_SAID = '{"actions":[{"type":"message","payload":{"text":%s}}]}'
+"""What the model said, in the form in which it says it. Written out, as a prompt holds a hundred of them."""
 
 
 def build_prompt(parts: PromptParts) -> Prompt:
@@ -112,7 +114,7 @@ def _step(step: Step) -> Iterable[PromptMessage]:
 
 def _history_message(line: Line) -> PromptMessage:
     if line.role == "assistant":
-        said = compact({"actions": [{"type": "message", "payload": {"text": line.text}}]})
+        said = _SAID % compact(line.text)
         return PromptMessage(role="assistant", content=said, source=Source.ASSISTANT)
     if line.role == "actions":
         return _user(f"(What was done then: {line.text})", Source.HISTORY)
@@ -136,7 +138,7 @@ def _user(content: str, source: Source) -> PromptMessage:
 
 
 def _bytes(text: str) -> int:
-    return len(text.encode("utf-8", "replace"))
+    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
 
 
 def _cut(text: str, budget: int) -> str:

@@ -1,0 +1,56 @@
+"""`rekku chat`: a conversation in this terminal, through a pipe, or of one message."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from core.commands.exit_status import finish
+
+Once = Annotated[
+    str | None,
+    typer.Option(
+        "--once", metavar="TEXT", help="Send this one message, print the replies, and end.", show_default=False
+    ),
+]
+EngineName = Annotated[
+    str | None,
+    typer.Option("--engine", metavar="NAME", help="The engine to use, in place of REKKU_ENGINE.", show_default=False),
+]
+
+
+def chat(once: Once = None, engine: EngineName = None) -> None:
+    """Talk to Rekku in this terminal, or through a pipe.
+
+    Whoever sits at the terminal is a trainer. Where standard input or output is no terminal, each line of standard
+    input is one message, answered before the next is read. Replies go to stdout, everything else to stderr. The exit
+    status is 0, or 1 when a turn failed or waits for an approval, whose id is printed.
+    """
+    finish(lambda: _chat(once, engine))
+
+
+def _chat(once: str | None, engine: str | None) -> int:
+    import asyncio
+
+    from core.commands.startup import LOG_FILE, begin_starting, log_kept, mask_of, settings_for, tell_warnings
+
+    begin_starting()
+
+    from core.commands.conversation import converse
+    from core.settings import ensure_home
+
+    settings = settings_for(engine)
+    masker = mask_of(settings)
+    ensure_home(settings)
+    at_terminal = once is None and all(s is not None and s.isatty() for s in (sys.stdin, sys.stdout))
+    log = settings.home / LOG_FILE if at_terminal else None
+    with log_kept(settings, masker, quiet="" if at_terminal else "WARNING", path=log):
+        tell_warnings(settings)
+        try:
+            return asyncio.run(converse(settings, masker, once=once, at_terminal=at_terminal, engine=engine))
+        except Exception as error:
+            if log is not None:
+                error.add_note(f"The log is in {log}.")
+            raise

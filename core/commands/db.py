@@ -1,0 +1,119 @@
+"""`rekku db`: the state of the database, its upgrade and its backup."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core.commands.exit_status import FAILED, finish
+from core.commands.options import AsJson
+
+group = typer.Typer(no_args_is_help=True, help="Look at the database, upgrade it, back it up.")
+
+Target = Annotated[Path, typer.Argument(metavar="PATH", help="The file to write.", show_default=False)]
+Force = Annotated[bool, typer.Option("--force", help="Replace a file that is there.")]
+
+
+@group.command()
+def status(as_json: AsJson = False) -> None:
+    """Show where the database is, whether it is sound, and what waits.
+
+    The exit status is 1 when it is damaged or of a newer version.
+    """
+    finish(lambda: _status(as_json))
+
+
+@group.command()
+def upgrade(as_json: AsJson = False) -> None:
+    """Bring the schema up to date, which every start does by itself.
+
+    No other process may be running on the home.
+    """
+    finish(lambda: _upgrade(as_json))
+
+
+@group.command()
+def backup(path: Target, force: Force = False, as_json: AsJson = False) -> None:
+    """Copy the database to a file, also while it is in use.
+
+    The copy is checked. Only its owner can read the file.
+    """
+    finish(lambda: _backup(path, force, as_json))
+
+
+def _status(as_json: bool) -> int:
+    import asyncio
+
+    from core.commands.database_state import database_state
+    from core.commands.home_use import process_using
+    from core.commands.startup import settings_for
+    from core.commands.stored import require_database
+    from core.commands.terminal_text import say, say_json
+
+    settings = settings_for()
+    require_database(settings)
+    state = asyncio.run(database_state(settings.database_path))
+    shown = state.as_json() | {"process": process_using(settings.home)}
+    if as_json:
+        say_json(shown)
+    else:
+        say("\n".join(f"{key}: {'-' if value == '' else value}" for key, value in shown.items()))
+    return 0 if state.usable else FAILED
+
+
+def _upgrade(as_json: bool) -> int:
+    import asyncio
+
+    from core.commands.startup import settings_for
+    from core.commands.stored import require_database
+    from core.commands.terminal_text import say, say_json
+    from core.storage import schema
+    from core.storage.home_lock import HomeLock
+    from core.storage.sqlite import SqliteDatabase
+
+    settings = settings_for()
+    require_database(settings)
+    lock = HomeLock(settings.home)
+    lock.take()
+
+    async def upgrade_database() -> str:
+        database = SqliteDatabase(settings.database_path)
+        await database.start()
+        try:
+            return await schema.upgrade(database)
+        finally:
+            await database.stop()
+
+    try:
+        found = asyncio.run(upgrade_database())
+    finally:
+        lock.release()
+    if as_json:
+        say_json({"found": found, "schema": schema.HEAD})
+    elif found == schema.HEAD:
+        say(f"The schema is up to date: {found}.")
+    else:
+        say(f"The schema was brought from {found or 'nothing'} to {schema.HEAD}.")
+    return 0
+
+
+def _backup(target: Path, force: bool, as_json: bool) -> int:
+    import asyncio
+
+    from core.commands.database_backup import back_up
+    from core.commands.startup import settings_for
+    from core.commands.stored import require_database
+    from core.commands.terminal_text import say, say_json
+
+    settings = settings_for()
+    require_database(settings)
+    asyncio.run(back_up(settings.database_path, target, replace=force))
+    size = target.stat().st_size
+    if as_json:
+        say_json({"path": str(target.absolute()), "bytes": size})
+    else:
+        say(f"{target} holds the database ({size} bytes), checked. To restore it: stop Rekku and copy it to")
+        say(f"{settings.database_path}, after removing that file and those beside it that end in -wal and -shm.")
+    return 0

@@ -1,0 +1,68 @@
+"""`rekku doctor`: what works and what does not, why, and what to do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core.commands.exit_status import FAILED, finish
+from core.commands.options import AsJson
+
+if TYPE_CHECKING:
+    from core.commands.check import Check
+
+
+def doctor(as_json: AsJson = False) -> None:
+    """Show what works and what does not, and the cure.
+
+    Every setting is shown, and whether home, database, engines, interfaces and plugins work. Nothing is changed, and
+    a process that runs need not be stopped. The exit status is 0 when all that is configured works, else 1.
+    """
+    finish(lambda: _doctor(as_json))
+
+
+def _doctor(as_json: bool) -> int:
+    import asyncio
+
+    from core.commands.check import FAILED as BROKEN
+    from core.commands.check import Check
+    from core.commands.examination import examine
+    from core.commands.home_use import process_using
+    from core.commands.startup import log_kept, mask_of, settings_for
+    from core.commands.terminal_text import say, say_json
+    from core.contracts.errors import ConfigurationError
+
+    rows: list[tuple[str, str, str]] = []
+    process = ""
+    try:
+        settings = settings_for()
+    except ConfigurationError as error:
+        checks = [Check(area="settings", name="settings", state=BROKEN, detail=str(error), cure=error.cure)]
+    else:
+        rows = settings.describe()
+        process = process_using(settings.home)
+        masker = mask_of(settings)
+        with log_kept(settings, masker, quiet="ERROR"):
+            checks = [check.masked(masker.text) for check in asyncio.run(examine(settings, masker, process))]
+    works = all(check.state != BROKEN for check in checks)
+    if as_json:
+        named = [{"key": key, "value": value, "source": source} for key, value, source in rows]
+        say_json({"ok": works, "process": process, "settings": named, "checks": [c.as_json() for c in checks]})
+    else:
+        say(_report(rows, checks, works))
+    return 0 if works else FAILED
+
+
+def _report(settings: list[tuple[str, str, str]], checks: list[Check], works: bool) -> str:
+    from core.commands.table import table
+
+    lines = []
+    if settings:
+        lines += [table(("SETTING", "VALUE", "FROM"), settings), ""]
+    area, name = (max(len(getattr(check, key)) for check in checks) for key in ("area", "name"))
+    for check in checks:
+        lines.append(f"{check.state:<8}{check.area:<{area}}  {check.name:<{name}}  {check.detail}".rstrip())
+        if check.cure:
+            lines.append(f"{'':8}{'':{area}}  {'':{name}}  -> {check.cure}")
+    return "\n".join(
+        [*lines, "", "All that is configured works." if works else "Something does not work; see above."]
+    )

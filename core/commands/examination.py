@@ -1,0 +1,160 @@
+"""What `rekku doctor` examines. Nothing is changed, nothing is created, and no lock is taken."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+from core.app import App
+from core.commands.check import FAILED, OFF, OK, WARNING, Check
+from core.commands.database_state import database_state
+from core.commands.loaded import standings
+from core.commands.startup import tables_of_nobody
+from core.contracts.deliveries import Health
+from core.contracts.errors import EngineError, RekkuError
+from core.services.engines import EngineHandle, Engines
+from core.services.foreign import Raised
+from core.services.mask import Masker
+from core.services.policy import read_rules
+from core.settings import Settings
+from core.storage import schema
+from core.storage.sqlite import SqliteDatabase
+
+HEALTH_S = 5.0
+MOST_READABLE = 0o077
+"""Permissions of others that a home with secrets in it should not give."""
+
+
+async def examine(settings: Settings, masker: Masker, process: str) -> list[Check]:
+    """Examine everything; `process` is the id of the one that runs on this home, or "". Secrets are not masked."""
+    checks = [Check(area="settings", name="unused", state=WARNING, detail=each) for each in settings.unused()]
+    checks += _home(settings.home, process)
+    checks.append(await _database(settings))
+    checks.append(_policy(settings))
+    async with _loaded(settings, masker) as app:
+        checks += [
+            Check(area="settings", name="rekku.toml", state=WARNING, detail=sentence)
+            for sentence in tables_of_nobody(app)
+        ]
+        checks += [check async for check in _engines(app)]
+        checks += list(_components(app))
+    return checks
+
+
+def _home(home: Path, process: str) -> Iterator[Check]:
+    cure = "Set REKKU_HOME to a directory that this user may write to."
+    at = next((path for path in (home, *home.parents) if path.exists()), home)
+    state, detail = OK, f"{home}" if at == home else f"{home} will be created"
+    if not at.is_dir():
+        state, detail = FAILED, f"{at} is not a directory"
+    elif not os.access(at, os.R_OK | os.W_OK | os.X_OK):
+        state, detail = FAILED, f"{at} cannot be written to"
+    if process:
+        detail += f", in use by process {process}"
+    yield Check(area="home", name="home", state=state, detail=f"{detail}.", cure=cure if state == FAILED else "")
+    secrets = home / ".env"
+    with contextlib.suppress(OSError):
+        if secrets.stat().st_mode & MOST_READABLE:
+            detail = f"{secrets} can be read by other users of this machine."
+            yield Check(area="home", name=".env", state=WARNING, detail=detail, cure=f"chmod 600 {secrets}")
+
+
+async def _database(settings: Settings) -> Check:
+    path = settings.database_path
+    if not path.exists():
+        return Check(area="database", name="sqlite", state=OK, detail=f"{path} will be created at the first start.")
+    try:
+        state = await database_state(path)
+    except RekkuError as error:
+        return Check(area="database", name="sqlite", state=FAILED, detail=str(error), cure=error.cure)
+    detail = f"{path}, {state.size} bytes, schema {state.schema or 'none'}"
+    if state.damage:
+        cure = "Stop Rekku and restore a backup; keep the damaged file."
+        return Check(area="database", name="sqlite", state=FAILED, detail=f"{detail}: {state.damage}", cure=cure)
+    if not state.usable:
+        detail += f"; this version knows up to {schema.HEAD}"
+        return Check(
+            area="database", name="sqlite", state=FAILED, detail=detail, cure="Install the newer version again."
+        )
+    if not state.current:
+        detail += f"; the next start upgrades it to {schema.HEAD}"
+    return Check(area="database", name="sqlite", state=OK, detail=f"{detail}.")
+
+
+def _policy(settings: Settings) -> Check:
+    try:
+        count = len(read_rules(settings.policy_rules))
+    except RekkuError as error:
+        return Check(area="policy", name="rules", state=FAILED, detail=str(error), cure=error.cure)
+    return Check(
+        area="policy", name="rules", state=OK, detail=f"{count} rule{'' if count == 1 else 's'} of your own."
+    )
+
+
+@contextlib.asynccontextmanager
+async def _loaded(settings: Settings, masker: Masker) -> AsyncIterator[App]:
+    """Load the components on a database in memory, for what engines keep in theirs."""
+    database = SqliteDatabase(None)
+    await database.start()
+    try:
+        await schema.upgrade(database)
+        app = App(settings, masker=masker, database=database)
+        with contextlib.redirect_stdout(sys.stderr):  # what plugins print when they are imported is no answer
+            await app.load()
+        yield app
+    finally:
+        await database.stop()
+
+
+async def _engines(app: App) -> AsyncIterator[Check]:
+    key = "REKKU_ENGINE"
+    try:
+        engines = app.choose_engines()
+    except RekkuError as error:
+        yield Check(area="engine", name=key, state=FAILED, detail=str(error), cure=error.cure)
+        engines = Engines([], [])
+    else:
+        wanted, chain = ", ".join(app.settings.engine), ", then ".join(engines.default_chain)
+        if chain:
+            yield Check(area="engine", name=key, state=OK, detail=chain if wanted == chain else f"{wanted}: {chain}")
+        else:
+            yield Check(area="engine", name=key, state=FAILED, detail="No engine works.", cure="See below.")
+    try:
+        for name in engines.names:
+            handle = engines.get(name)
+            if handle is not None:
+                yield await _engine(app, handle)
+    finally:
+        await engines.stop()
+
+
+async def _engine(app: App, handle: EngineHandle) -> Check:
+    try:
+        await handle.ready()
+    except EngineError as error:
+        return Check(area="engine", name=handle.name, state=FAILED, detail=str(error), cure=error.cure)
+    answer = await app.foreign.call(f"health of engine {handle.name}", handle.engine.health, HEALTH_S)
+    if isinstance(answer, Raised):
+        return Check(area="engine", name=handle.name, state=FAILED, detail=answer.sentence)
+    health = answer.value
+    if not isinstance(health, Health):
+        return Check(area="engine", name=handle.name, state=FAILED, detail="It does not tell how it is.")
+    state = OK if health.ok else FAILED
+    return Check(area="engine", name=handle.name, state=state, detail=health.detail, cure=health.cure)
+
+
+def _components(app: App) -> Iterator[Check]:
+    """Yield the checks of all but the engines that are configured, which were asked themselves."""
+    states = {"ok": OK, "off": OFF, "disabled": OFF, "failed": FAILED}
+    for standing in standings(app):
+        if standing.kind == "engine" and standing.state == "ok":
+            continue
+        detail = standing.reason
+        if standing.stage:
+            detail = f"{standing.stage}: {detail}"
+        if standing.state == "disabled":
+            detail = f"disabled in rekku.toml. {detail}".strip()
+        yield Check(area=standing.kind, name=standing.name, state=states[standing.state], detail=detail)

@@ -1,0 +1,25 @@
+"""Which process uses a home right now."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+
+def process_using(home: Path) -> str:
+    """Return the id of the process that runs on this home, or "".
+
+    Whether there is one tells the lock itself; what stands in the file may be left from one that was killed.
+    """
+    try:
+        descriptor = os.open(home / "lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return ""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return os.read(descriptor, 20).decode("ascii", "replace").strip() or "unknown"
+    finally:
+        os.close(descriptor)
+    return ""

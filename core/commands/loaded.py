@@ -1,0 +1,61 @@
+"""How components stand once they are loaded and not started."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from core.app import App
+from core.contracts.json import JsonObject
+from core.registry.components import Component, ComponentState
+from core.registry.start_order import start_order
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """state: "ok" (loads cleanly), "off" (not configured), "disabled" or "failed". stage: where it failed, or ""."""
+
+    kind: str
+    name: str
+    state: str
+    stage: str
+    reason: str
+    source: str
+
+    def as_json(self) -> JsonObject:
+        """Return it for programs."""
+        names = ("kind", "name", "state", "stage", "reason", "source")
+        return {name: getattr(self, name) for name in names}
+
+
+def standings(app: App) -> list[Standing]:
+    """Return how each component of a loaded app stands, in load order; what plugins require is looked at too."""
+    plugins = app.registry.components("plugin")
+    there = {c.name: c for c in plugins if c.state is ComponentState.FOUND}
+    absent = {c.name: _absence(c) for c in plugins if c.name not in there}
+    missing = start_order({name: c.requires for name, c in there.items()}, absent).failures
+    return [
+        _standing(app, c, missing.get(c.name, "") if there.get(c.name) is c else "")
+        for c in app.registry.components()
+    ]
+
+
+def _standing(app: App, component: Component, missing: str) -> Standing:
+    state, stage, reason = component.state.value, component.stage or "", component.reason
+    if component.instance is not None:
+        state = "ok"
+        if missing:
+            state, stage, reason = "failed", "requirement", missing
+        elif component.kind != "plugin" and (lacking := component.instance.configured(component.config)):
+            state, reason = "off", lacking
+    return Standing(
+        kind=component.kind,
+        name=component.name,
+        state=state,
+        stage=str(stage),
+        reason=app.masker.text(reason),
+        source=component.source,
+    )
+
+
+def _absence(component: Component) -> str:
+    return f"{component.state.value} ({component.reason.rstrip('.')})" if component.reason else component.state.value

@@ -1,0 +1,55 @@
+"""Tables in plain aligned text, cut to the width of a terminal."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import unicodedata
+from collections.abc import Sequence
+
+from core.commands.terminal_text import on_one_line
+
+LONGEST_CELL = 300
+"""Columns. The rest of a longer cell is for `show` and `--json`."""
+
+_GAP = "  "
+_NARROWEST = 6
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Return the rows under their headings; where stdout is a terminal, no line is wider than it."""
+    lines = [list(headings), *([_cut(on_one_line(str(cell)), LONGEST_CELL) for cell in row] for row in rows)]
+    widths = [max(_width(line[column]) for line in lines) for column in range(len(headings))]
+    if sys.stdout is not None and sys.stdout.isatty():
+        _shrink(widths, shutil.get_terminal_size().columns)
+    return "\n".join(_GAP.join(map(_fit, line, widths)).rstrip() for line in lines)
+
+
+def _shrink(widths: list[int], columns: int) -> None:
+    """Take from the widest columns until all fit."""
+    while sum(widths) + len(_GAP) * (len(widths) - 1) > columns and max(widths) > _NARROWEST:
+        widths[widths.index(max(widths))] -= 1
+
+
+def _fit(cell: str, width: int) -> str:
+    cut = _cut(cell, width)
+    return cut + " " * (width - _width(cut))
+
+
+def _cut(text: str, width: int) -> str:
+    if _width(text) <= width:
+        return text
+    kept, used = "", 0
+    for character in text:
+        used += _width(character)
+        if used >= width:
+            break
+        kept += character
+    return f"{kept}…"
+
+
+def _width(text: str) -> int:
+    """Return how many columns a terminal takes for `text`."""
+    if text.isascii():
+        return len(text)
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)

@@ -1,0 +1,52 @@
+"""What commands write: answers to stdout, complaints to stderr, never a character that a terminal would obey."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TextIO
+
+from core.contracts.json import Json
+
+PROGRAM = "rekku"
+
+
+def say(text: str) -> None:
+    """Write an answer to stdout. Raises BrokenPipeError when nobody reads it."""
+    _write(sys.stdout, text)
+
+
+def say_json(value: Json) -> None:
+    """Write one JSON value to stdout; what could not be printed stands there as its escape."""
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    # Outside of its strings a JSON text has nothing that is not printable, and in them an escape means the same.
+    _write(sys.stdout, "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text))
+
+
+def complain(text: str) -> None:
+    """Write a complaint or a warning to stderr, under the program's name; a stderr that is gone is no error."""
+    try:
+        _write(sys.stderr, f"{PROGRAM}: {text}")
+    except (OSError, ValueError):
+        return
+
+
+def on_one_line(text: str) -> str:
+    """Return `text` on one line, with whatever is not printable escaped."""
+    return visible(" ".join(text.split("\n")))
+
+
+def visible(text: str) -> str:
+    """Return `text` with whatever is not printable escaped, but for line ends."""
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+
+
+def _write(stream: TextIO | None, text: str) -> None:
+    if stream is None:  # what Python makes of a standard stream that is closed
+        return
+    line = f"{visible(text)}\n"
+    try:
+        stream.write(line)
+    except UnicodeEncodeError:
+        stream.write(line.encode("ascii", "backslashreplace").decode("ascii"))
+    stream.flush()

@@ -1,0 +1,54 @@
+"""The tree of all commands. Only the command line itself is imported here; each command imports what it needs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from core.commands import approvals, db, ledger, outbox, plugins
+from core.commands.chat import chat
+from core.commands.doctor import doctor
+from core.commands.run import run
+from core.commands.terminal_text import PROGRAM, say
+
+VERSION = "0.1.0"
+
+command_line = typer.Typer(
+    name=PROGRAM,
+    no_args_is_help=True,
+    add_completion=False,
+    # Help in plain text: rich takes 60 ms to import, and errors are told by our own.
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        say(f"{PROGRAM} {VERSION}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", help="Show the version and end.", callback=_version, is_eager=True)
+]
+
+
+@command_line.callback()
+def _rekku(version: Version = False) -> None:
+    """Rekku: a self-hosted assistant that may be trusted with real actions.
+
+    Settings come from the environment, REKKU_HOME/.env and REKKU_HOME/rekku.toml; `rekku doctor` shows them all.
+    """
+
+
+command_line.command("chat")(chat)
+command_line.command("run")(run)
+command_line.command("doctor")(doctor)
+command_line.add_typer(plugins.group, name="plugins")
+command_line.add_typer(ledger.group, name="ledger")
+command_line.add_typer(outbox.group, name="outbox")
+command_line.add_typer(approvals.group, name="approvals")
+command_line.add_typer(db.group, name="db")

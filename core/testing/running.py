@@ -1,0 +1,87 @@
+"""A whole app for a test: the real path, plugins and database, with a scripted model and a recording interface."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import text
+
+from core.app import App
+from core.contracts.json import JsonObject
+from core.contracts.services import Clock
+from core.engine_base import EngineBase
+from core.interface_base import InterfaceBase
+from core.settings import Settings
+from core.testing.clock import FakeClock
+from core.testing.engine import ScriptedEngine
+from core.testing.interface import RecordingInterface
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningApp:
+    """An app that runs, and the fakes around it. `clock`: the fake one, also where the app was given another."""
+
+    app: App
+    engine: ScriptedEngine
+    interface: RecordingInterface
+    clock: FakeClock
+
+    async def advance(self, seconds: float) -> None:
+        """Move the clock, and let the app look at what has become due."""
+        await self.clock.advance(seconds)
+        self.app.dispatcher.scan_soon()
+
+    async def rows(self, sql: str, **values: Any) -> list[JsonObject]:
+        """Return what a SELECT finds in the app's database."""
+        return await self.app.database.read(
+            lambda conn: [dict(row._mapping) for row in conn.execute(text(sql), values)]
+        )
+
+
+@asynccontextmanager
+async def running_app(
+    *,
+    plugins: Iterable[object] = (),
+    engine: ScriptedEngine | None = None,
+    engines: Iterable[EngineBase] = (),
+    chain: Sequence[str] = (),
+    interface: RecordingInterface | None = None,
+    interfaces: Iterable[InterfaceBase] = (),
+    clock: Clock | None = None,
+    home: Path | None = None,
+    **settings: Any,
+) -> AsyncIterator[RunningApp]:
+    """Run an app until the block ends.
+
+    plugins: beside those that come along. engine: what answers, by default one without a script. engines,
+    interfaces: more of them. chain: the names of the engines that are asked, by default `engine` alone. clock: by default a new FakeClock. home: the home directory, by default a temporary
+    one; give it to start again on the same. settings: fields of `Settings` by name, as `max_steps=2`; whoever
+    speaks through the interface without a name is a trainer unless `trainer_ids` says otherwise.
+    """
+    engine = engine or ScriptedEngine()
+    interface = interface or RecordingInterface()
+    used: Clock = clock or FakeClock()
+    async with AsyncExitStack() as stack:
+        if home is None:
+            home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rekku-")))
+        chosen = {
+            "engine": tuple(chain) or (engine.name,),
+            "trainer_ids": frozenset({f"{interface.name}:{interface.trainer}"}),
+            "timezone": "UTC",
+            **settings,
+        }
+        app = App(
+            Settings(home=home, **chosen),
+            plugins=plugins,
+            interfaces=(interface, *interfaces),
+            engines=(engine, *engines),
+            clock=used,
+        )
+        await stack.enter_async_context(app)
+        fake = used if isinstance(used, FakeClock) else FakeClock()
+        yield RunningApp(app=app, engine=engine, interface=interface, clock=fake)

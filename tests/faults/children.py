@@ -1,0 +1,91 @@
+"""Running children: a few at a time, forked from one process that has imported everything."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import signal
+import sys
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+
+from tests.faults.child import Job, as_line
+
+AT_ONCE = 3
+STARTING_S = 60.0
+ENDING_S = 60.0
+ROOT = Path(__file__).parents[2]
+
+
+class Children:
+    """`async with Children() as children`: runs jobs, `AT_ONCE` at a time."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count(1)
+        self._free = asyncio.Semaphore(AT_ONCE)
+        self._begun: dict[int, asyncio.Future[int]] = {}
+        self._ended: dict[int, asyncio.Future[int]] = {}
+        self._stack = AsyncExitStack()
+        self._process: asyncio.subprocess.Process
+
+    async def __aenter__(self) -> Children:
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "tests.faults.child",
+            cwd=ROOT,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        self._listener = asyncio.create_task(self._listen())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            async with asyncio.timeout(ENDING_S):
+                await self._process.wait()
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()
+        await self._listener
+
+    def number(self) -> int:
+        """Return the number of a new job."""
+        return next(self._numbers)
+
+    async def run(self, job: Job, *, kill_after_s: float | None = None) -> int:
+        """Run a job to its end and return its exit code, negative for a signal. kill_after_s: SIGKILL then."""
+        loop = asyncio.get_running_loop()
+        async with self._free:
+            begun: asyncio.Future[int] = loop.create_future()
+            ended: asyncio.Future[int] = loop.create_future()
+            self._begun[job.job], self._ended[job.job] = begun, ended
+            assert self._process.stdin is not None
+            self._process.stdin.write(as_line(job))
+            await self._process.stdin.drain()
+            async with asyncio.timeout(STARTING_S):
+                pid = await begun
+            if kill_after_s is not None:
+                await asyncio.wait({ended}, timeout=kill_after_s)
+                if not ended.done():
+                    os.kill(pid, signal.SIGKILL)
+            async with asyncio.timeout(ENDING_S):
+                return await ended
+
+    async def _listen(self) -> None:
+        assert self._process.stdout is not None
+        async for line in self._process.stdout:
+            event = json.loads(line)
+            if "pid" in event:
+                self._begun.pop(event["job"]).set_result(event["pid"])
+            else:
+                self._ended.pop(event["job"]).set_result(event["code"])
+        for waiting in [*self._begun.values(), *self._ended.values()]:
+            waiting.set_exception(RuntimeError("the process that forks children has ended"))

@@ -1,0 +1,59 @@
+"""Random SIGKILLs: at the platform nothing is lost, and only what was in flight is seen twice.
+
+The default is small. `REKKU_CHAOS="messages=500 lanes=20 kills=100 seed=7"` plays a larger one; what is left out has
+its default, and the seed is printed, so that a run that failed can be played again.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from pathlib import Path
+
+from tests.faults.aftermath import Scene, complaints
+from tests.faults.child import STUCK
+from tests.faults.children import Children
+from tests.faults.outside import SENDS, WORLD, Said
+
+KINDS = ("look", "keep", "append", "say", "both", "mixed", "twice", "risky", "/append", "/keep")
+SMALL = {"messages": 30, "lanes": 5, "kills": 10}
+RUN_S = (0.03, 0.2)
+"""The shortest and the longest time before a kill. A child takes about 0.04 s to start."""
+
+
+def _plan() -> dict[str, int]:
+    given = dict(pair.split("=") for pair in os.environ.get("REKKU_CHAOS", "").split())
+    plan = {name: int(given.pop(name, default)) for name, default in SMALL.items()}
+    plan["seed"] = int(given.pop("seed", random.SystemRandom().randrange(10**6)))
+    assert not given, f"REKKU_CHAOS knows no {', '.join(given)}"
+    return plan
+
+
+async def test_random_kills(tmp_path: Path) -> None:
+    plan = _plan()
+    print(f"REKKU_CHAOS={' '.join(f'{name}={value}' for name, value in plan.items())!r}")
+    choice = random.Random(plan["seed"])
+    said = [
+        Said(key=f"k{n}", chat=f"c{n % plan['lanes']}", text=f"{choice.choice(KINDS)} t{n}")
+        for n in range(plan["messages"])
+    ]
+    scene = Scene(tmp_path)
+    kills = 0
+    async with Children() as children:
+        slow = {"think_s": 0.05, "act_s": 0.05, "send_s": 0.02}
+        for _ in range(plan["kills"]):
+            code = await scene.run(children, said, kill_after_s=choice.uniform(*RUN_S), **slow)
+            assert code in (0, -9), scene.log()
+            kills += code == -9
+        code = await scene.run(children, said)
+        while code == STUCK and plan["messages"] > SMALL["messages"]:
+            code = await scene.run(children, said)  # a large plan may need more than one child's patience
+
+    again = len(scene.outside.read(SENDS)) - len({event["id"] for event in scene.outside.read(SENDS)})
+    print(
+        f"{kills} kills, {again} parts sent again, {len(scene.begun)} ends not seen, "
+        f"{len(scene.outside.read(WORLD))} actions in the world"
+    )
+    assert code == 0, scene.log()
+    assert kills >= plan["kills"] // 2
+    assert complaints(scene, said, failing_turns=True) == []
