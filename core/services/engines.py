@@ -26,25 +26,40 @@ class EngineHandle:
         self._starting = asyncio.Lock()
         self._started = False
 
-    async def ready(self) -> None:
-        """Start the engine unless it is; raises EngineUnavailable."""
+    async def ready(self, timeout_s: float = START_DEADLINE_S) -> None:
+        """Start the engine unless it is, within `timeout_s` seconds; raises EngineUnavailable."""
         if self._started:
             return
         async with self._starting:
             if self._started:
                 return
-            outcome = await self._foreign.call(f"start of engine {self.name}", self.engine.start, START_DEADLINE_S)
+            longest_s = min(timeout_s, START_DEADLINE_S)
+            outcome = await self._foreign.call(f"start of engine {self.name}", self.engine.start, longest_s)
             if isinstance(outcome, Raised):
                 raise EngineUnavailable(f"The engine {self.name} cannot start: {outcome.sentence}", retryable=False)
             self._started = True
 
     async def ask(self, request: EngineRequest, timeout_s: float) -> EngineReply:
         """Ask once; raises EngineError, never later than after `timeout_s` seconds and a grace."""
-        await self.ready()
-        masked = replace(request, messages=tuple(map(self._masked, request.messages)))
-        outcome = await self._foreign.call(f"engine {self.name}", lambda: self.engine.complete(masked), timeout_s)
+        loop = asyncio.get_running_loop()
+        until = loop.time() + timeout_s
+        try:
+            async with asyncio.timeout(timeout_s):  # somebody else may be starting it
+                await self.ready(timeout_s)
+        except TimeoutError:
+            raise EngineUnavailable(f"The engine {self.name} did not start in time.", retryable=False) from None
+        masked = replace(
+            request,
+            instructions=self._masker.text(request.instructions),
+            messages=tuple(map(self._masked, request.messages)),
+        )
+        left_s = max(until - loop.time(), 0.0)
+        outcome = await self._foreign.call(f"engine {self.name}", lambda: self.engine.complete(masked), left_s)
         if not isinstance(outcome, Raised):
-            return outcome.value
+            reply = outcome.value
+            if isinstance(reply, EngineReply) and isinstance(reply.text, str):
+                return reply
+            raise EngineUnavailable(f"It answered with a {type(reply).__name__} that holds no text.", retryable=False)
         if outcome.timed_out:
             raise EngineTimeout(f"There was no answer within {timeout_s:.0f} s.")
         if isinstance(outcome.error, EngineError):

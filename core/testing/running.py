@@ -59,9 +59,10 @@ async def running_app(
     """Run an app until the block ends.
 
     plugins: beside those that come along. engine: what answers, by default one without a script. engines,
-    interfaces: more of them. chain: the names of the engines that are asked, by default `engine` alone. clock: by default a new FakeClock. home: the home directory, by default a temporary
-    one; give it to start again on the same. settings: fields of `Settings` by name, as `max_steps=2`; whoever
-    speaks through the interface without a name is a trainer unless `trainer_ids` says otherwise.
+    interfaces: more of them. chain: the names of the engines that are asked, by default `engine` alone. clock: by
+    default a new FakeClock. home: the home directory, by default a temporary one; give it to start again on the
+    same. settings: fields of `Settings` by name, as `max_steps=2`; whoever speaks through the interface without a
+    name is a trainer unless `trainer_ids` says otherwise.
     """
     engine = engine or ScriptedEngine()
     interface = interface or RecordingInterface()

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from core.contracts.engine import EngineReply
 from core.services.clock import SystemClock
 from core.settings import ComponentTable
-from core.testing import RunningApp, running_app
+from core.testing import RunningApp, ScriptedEngine, running_app
 from tests.support import model_server as model
 from tests.support.model_server import ModelServer
 
@@ -192,3 +193,41 @@ async def test_chats_go_on_beside_one_whose_model_hangs() -> None:
         assert kit.interface.texts("one") == []
         held.set()
         assert await kit.interface.replies(chat_id="one") == ["ok"]
+
+
+async def test_an_engine_whose_start_hangs_leaves_time_for_the_next() -> None:
+    class Frozen(ScriptedEngine):
+        name = "frozen"
+
+        async def start(self) -> None:
+            await asyncio.Event().wait()
+
+    async with running_app(
+        engine=ScriptedEngine(model.message("I am here.")),
+        engines=[Frozen()],
+        chain=("frozen", "scripted"),
+        engine_deadline_s=1.0,
+        clock=SystemClock(),
+    ) as kit:
+        began = time.monotonic()
+        assert await kit.interface.ask("hi") == ["I am here."]
+        assert time.monotonic() - began < 1.0 + 5
+
+
+@pytest.mark.parametrize("nonsense", [None, "just text", EngineReply(text=None)])  # type: ignore[arg-type]
+async def test_an_engine_that_breaks_its_contract_is_a_failed_engine(nonsense: Any) -> None:
+    class Odd(ScriptedEngine):
+        name = "odd"
+
+        async def complete(self, request: Any) -> Any:
+            return nonsense
+
+    engine = ScriptedEngine(model.message("I am here."))
+    async with running_app(engine=engine, engines=[Odd()], chain=("odd", "scripted")) as kit:
+        assert await kit.interface.ask("hi") == ["I am here."]
+
+
+async def test_an_engine_that_raises_anything_is_a_failed_engine() -> None:
+    async with running_app(engine=ScriptedEngine(KeyError("oops"))) as kit:
+        (sentence,) = await kit.interface.ask("hi")
+        assert "scripted: It failed (KeyError: 'oops')." in sentence
