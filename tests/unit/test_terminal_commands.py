@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import time
 from collections.abc import AsyncIterator
@@ -14,8 +15,11 @@ from core.contracts.errors import ActionFailed, ConfigurationError
 from core.contracts.inputs import Origin, Principal, Role
 from core.registry.catalogue import build_entries
 from plugins.terminal import Terminal, landlock
+from plugins.terminal.bubblewrap import Bubblewrap
+from plugins.terminal.config import TerminalConfig
 from plugins.terminal.environment import command_environment
-from plugins.terminal.landlock_sandbox import readable_around
+from plugins.terminal.landlock_sandbox import LandlockSandbox, readable_around
+from plugins.terminal.sandbox import Command, Limits, Places
 from tests.support.plugin_context import equip, turn
 from tests.support.terminal_plugin import Bench, make_home, processes_with, started
 
@@ -228,3 +232,24 @@ def test_what_is_readable_goes_around_what_is_hidden(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "a/b/home")
     readable = set(readable_around([tmp_path / "a/b/home"], tmp_path))
     assert readable == {str(tmp_path / path) for path in ("a/b/other", "a/c", "d")}
+
+
+def test_no_rule_of_landlock_opens_a_hidden_place(tmp_path: Path) -> None:
+    places = Places(home=Path("/usr/share"), work=tmp_path, hidden=(Path("/etc/passwd"),))
+    sandbox = LandlockSandbox(places, network=False)
+    argv = sandbox.argv(Command(argv=["true"], cwd=tmp_path), Limits.of(TerminalConfig()))
+    rules = json.loads(argv[argv.index("true") - 1])["landlock"]
+    assert rules["write"] == [str(tmp_path)]
+    assert "/etc/hostname" in rules["read"] or "/etc/hosts" in rules["read"]
+    for hidden in (places.home, *places.hidden, Path("/run"), Path("/tmp")):
+        opened = [path for path in rules["read"] if hidden.is_relative_to(path) or Path(path).is_relative_to(hidden)]
+        assert opened == []
+
+
+def test_bubblewrap_hides_the_home_and_binds_the_work_over_it(tmp_path: Path) -> None:
+    places = Places(home=tmp_path, work=tmp_path / "data" / "work")
+    sandbox = Bubblewrap("bwrap", places, network=False, tmp_bytes=1)
+    argv = " ".join(sandbox.argv(Command(argv=["true"], cwd=places.work), Limits.of(TerminalConfig())))
+    hides, binds = argv.index(f"--tmpfs {tmp_path} "), argv.index(f"--bind {places.work} {places.work} ")
+    assert argv.index("--ro-bind / /") < hides < binds < argv.index(f"--remount-ro {tmp_path} ")
+    assert "--unshare-net" in argv
