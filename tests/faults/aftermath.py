@@ -222,4 +222,9 @@ def _world(scene: Scene) -> list[str]:
 
 
 def _asked(scene: Scene) -> set[int]:
-    return {row["turn_id"] for row in scene.rows("SELECT DISTINCT turn_id FROM replies")}
+    """The turns in which a model was asked and that came to their end; one that was given up tells the user alone."""
+    found = scene.rows(
+        "SELECT DISTINCT replies.turn_id FROM replies JOIN turns ON turns.id = replies.turn_id"
+        " WHERE turns.state = 'complete'"
+    )
+    return {row["turn_id"] for row in found}
