@@ -179,6 +179,7 @@ class Terminal(AIPluginBase):
         )
         await self._sessions.load()
         self.context.spawn(self._close_idle(), "close idle sessions")
+        self.context.log.info("commands are shut in", sandbox=self._sandbox.name, network=self._sandbox.network)
         if self._sandbox.name == "none":
             self.context.log.warning("commands run without a sandbox", weakness=self._sandbox.weakness)
 

@@ -237,8 +237,11 @@ class Session:
 
     async def close(self) -> None:
         """End the shell and all that was started in it."""
-        self._pty.close()
-        await killed(self._pty.process, self._keepers)
+        # Before the terminal is closed: a hang-up would end the keeper first, and the rest some time later.
+        try:
+            await killed(self._pty.process, self._keepers)
+        finally:
+            self._pty.close()
         shutil.rmtree(self._control, ignore_errors=True)
         if self._running is not None:
             self._running.finished.set()

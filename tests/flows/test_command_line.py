@@ -284,6 +284,7 @@ def test_plugins_list(home: Path) -> None:
         "dice": "disabled",
         "message": "ok",
         "noisy": "failed",
+        "terminal": "ok",
         "time": "ok",
         "weather": "ok",
     }
