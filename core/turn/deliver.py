@@ -197,7 +197,7 @@ class Deliverer:
         self._reached("part sent")
         if isinstance(called, Raised):
             return await self._not_sent(claimed, called)
-        message_id = called.value.message_id if isinstance(called.value, Receipt) else ""
+        message_id = str(called.value.message_id) if isinstance(called.value, Receipt) else ""
         at_ms = self._clock.now_ms()
         await self._write(lambda conn: outbox.sent(conn, claimed.row_id, claimed.epoch, message_id, at_ms))
         self._reached("part committed")
