@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from core.contracts.actions import ActionContext, DisplayHints, Effect, Permission, Untrusted
 from core.contracts.deliveries import Health
-from core.contracts.errors import DeclarationError
+from core.contracts.errors import ActionFailed, DeclarationError, RetryAction
 from core.contracts.hooks import HOOKS, Block, Intercept, TurnContext
 from core.contracts.json import Json, JsonObject
 from core.contracts.services import PluginContext
@@ -22,8 +22,10 @@ from core.own_thread import in_own_thread
 __all__ = [
     "AIPluginBase",
     "ActionContext",
+    "ActionFailed",
     "Block",
     "Intercept",
+    "RetryAction",
     "TurnContext",
     "Untrusted",
     "action",

@@ -282,7 +282,7 @@ class Acting:
         if spec.effect is Effect.EXTERNAL and unseen:
             return replace(_unknown(f"Its end was not seen ({sentence})."), tainted=spec.reads_outside)
         if not isinstance(called.error, ActionFailed):
-            log.warning("action failed", action=spec.type, plugin=spec.plugin, error=sentence)
+            log.warning("action failed", action=spec.type, plugin=spec.plugin, exc_info=called.error)
         return Outcome(status=OutcomeStatus.FAILED, reason=sentence, tainted=spec.reads_outside)
 
     async def _take_over(self, pending: PendingAction, running: RunningAction) -> RecordedAction:
