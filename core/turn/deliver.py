@@ -7,6 +7,7 @@ go on meanwhile.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -216,7 +217,8 @@ class Deliverer:
             await self._bury(pending, reason)
             return True
         if isinstance(called.error, RetryLater):
-            wait_s = max(called.error.after_s, 0.0)
+            asked_s = called.error.after_s
+            wait_s = max(asked_s, 0.0) if math.isfinite(asked_s) else LONGEST_BACK_OFF_S
             if called.error.scope == "interface":
                 self._interface_until[pending.part.address.interface] = self._clock.monotonic() + wait_s
         else:
