@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
+from functools import partial
 from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel
 
 from core.contracts.actions import ActionContext, DisplayHints, Effect, Permission, Untrusted
 from core.contracts.deliveries import Health
-from core.contracts.errors import DeclarationError
+from core.contracts.errors import ActionFailed, DeclarationError, RetryAction
 from core.contracts.hooks import HOOKS, Block, Intercept, TurnContext
 from core.contracts.json import Json, JsonObject
 from core.contracts.services import PluginContext
 from core.declarations import ActionMark, DeclaredAction, HookMark, declare_action
+from core.own_thread import in_own_thread
 
 __all__ = [
     "AIPluginBase",
     "ActionContext",
+    "ActionFailed",
     "Block",
     "Intercept",
+    "RetryAction",
     "TurnContext",
     "Untrusted",
     "action",
@@ -175,7 +178,7 @@ class AIPluginBase:
             arguments["ctx"] = current_action.get()
         if inspect.iscoroutinefunction(method):
             return await method(**arguments)
-        return await asyncio.to_thread(_call, method, arguments)
+        return await in_own_thread(partial(method, **arguments), f"action {action_type}")
 
     async def start(self) -> None:
         """Get ready; what was taken here is given back in `stop`."""
@@ -191,11 +194,3 @@ class AIPluginBase:
 def _names_in_order(cls: type) -> list[str]:
     """Names of a class's own and inherited attributes, base classes first, in the order of the source."""
     return list(dict.fromkeys(name for base in reversed(cls.__mro__) for name in vars(base)))
-
-
-def _call(method: Callable[..., Any], arguments: dict[str, Any]) -> Any:
-    """Call a synchronous handler in its thread; a StopIteration cannot cross into a coroutine."""
-    try:
-        return method(**arguments)
-    except StopIteration as error:
-        raise RuntimeError("the handler raised StopIteration") from error

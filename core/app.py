@@ -173,9 +173,9 @@ class App:
                 continue
             engine: EngineBase = component.instance
             engine.name = component.name
-            missing = engine.configured(component.config)
+            missing = self._missing(component)
             if missing:
-                component.reason = f"off: {missing}"
+                component.reason = component.reason or f"off: {missing}"
                 continue
             self.registry.activated(component)
             handles[component.name] = EngineHandle(component.name, engine, self.foreign, self.masker)
@@ -284,9 +284,9 @@ class App:
     async def _start_interface(self, component: Component) -> None:
         interface: InterfaceBase = component.instance
         interface.name = component.name
-        missing = interface.configured(component.config)
+        missing = self._missing(component)
         if missing:
-            component.reason = f"off: {missing}"
+            component.reason = component.reason or f"off: {missing}"
             return
         if not self.registry.prepare(component):
             return
@@ -313,6 +313,14 @@ class App:
         deadline = self.clock.monotonic() + DRAIN_S
         await self.dispatcher.stop(DRAIN_S)
         await self.deliverer.stop(max(deadline - self.clock.monotonic(), 0.0))
+
+    def _missing(self, component: Component) -> str:
+        """Return what a component needs and has not, or "" when it can be started."""
+        try:
+            return str(component.instance.configured(component.config) or "")
+        except Exception as error:  # noqa: BLE001 - a component is foreign code; it is reported and the rest runs
+            self.registry.fail(component, Stage.CONFIGURATION, error)
+            return "it cannot say whether it is configured"
 
     def _no_engine(self, name: str) -> ConfigurationError:
         component = self.registry.get("engine", name)

@@ -1,4 +1,4 @@
-"""Dice: the smallest plugin that is worth reading, and the one that the guide walks through."""
+"""Dice: the smallest plugin that is worth reading."""
 
 from __future__ import annotations
 

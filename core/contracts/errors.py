@@ -38,7 +38,9 @@ class RekkuError(Exception):
 
     def explain(self) -> str:
         """Return the message and, behind it, the cure."""
-        return f"{self} {self.cure}".strip()
+        message = str(self).rstrip()
+        end = "" if not self.cure or message.endswith((".", "!", "?", ":")) else "."
+        return f"{message}{end} {self.cure}".strip()
 
 
 class ConfigurationError(RekkuError):

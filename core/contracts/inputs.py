@@ -67,7 +67,11 @@ class Address:
         chat, slash, thread = rest.partition("/")
         if not (interface and separator and chat) or (slash and not thread):
             raise ValueError(f"{text!r} is no address: write interface:chat_id or interface:chat_id/thread_id")
-        return cls(interface, unquote(chat), unquote(thread) if slash else None)
+        address = cls(interface, unquote(chat), unquote(thread) if slash else None)
+        if str(address) != text:
+            # One address has one spelling, so that no rule about it can be walked around.
+            raise ValueError(f"{text!r} is not how this address is written: write {address}")
+        return address
 
 
 _ID_SAFE = "!#$&'()*+,:;=@[]~"

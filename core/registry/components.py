@@ -11,12 +11,12 @@ import structlog
 
 from core.contracts.errors import RekkuError
 from core.contracts.services import Clock, PluginContext
+from core.own_thread import in_own_thread
 from core.registry.catalogue import Generation
 from core.registry.component import Component, ComponentState, Stage
 from core.registry.configuration import ComponentTable
 from core.registry.discovery import Found
 from core.registry.loading import Loading
-from core.registry.own_thread import in_own_thread
 from core.registry.reasons import reason_of
 from core.registry.shared_services import SharedServices
 from core.registry.start_order import start_order

@@ -133,7 +133,8 @@ def refuse(conn: Any, approval: Approval, reason: str, now_ms: int) -> None:
     """Note in the ledger, and for the model, that an action which waited was not approved; its turn is over."""
     ledger.deny_waiting(conn, approval.turn_id, approval.step, approval.position, reason, now_ms)
     denied = RecordedAction(envelope=approval.envelope, outcome=Outcome(status=OutcomeStatus.DENIED, reason=reason))
-    told = Line(role="actions", text=ledger.summary_line(denied))
+    tainted = ledger.step_tainted(conn, approval.turn_id, approval.step)
+    told = Line(role="actions", text=ledger.summary_line(denied), tainted=tainted)
     history.append(conn, ledger.session_of(conn, approval.turn_id), approval.turn_id, [told], now_ms)
 
 

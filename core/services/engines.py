@@ -6,11 +6,15 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
+import structlog
+
 from core.contracts.engine import EngineReply, EngineRequest, PromptMessage
 from core.contracts.errors import EngineError, EngineTimeout, EngineUnavailable
 from core.engine_base import EngineBase
 from core.services.foreign import ForeignCalls, Raised
 from core.services.mask import Masker
+
+log = structlog.get_logger("rekku.engines")
 
 START_DEADLINE_S = 30.0
 
@@ -41,6 +45,13 @@ class EngineHandle:
 
     async def ask(self, request: EngineRequest, timeout_s: float) -> EngineReply:
         """Ask once; raises EngineError, never later than after `timeout_s` seconds and a grace."""
+        try:
+            return await self._ask(request, timeout_s)
+        except EngineError as error:
+            log.warning("the engine did not answer", engine=self.name, error=self._masker.text(error.explain()))
+            raise
+
+    async def _ask(self, request: EngineRequest, timeout_s: float) -> EngineReply:
         loop = asyncio.get_running_loop()
         until = loop.time() + timeout_s
         try:

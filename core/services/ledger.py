@@ -327,3 +327,9 @@ def deny_waiting(conn: Any, turn_id: int, step: int, position: int, reason: str,
     conn.execute(statement.values(status=OutcomeStatus.DENIED.value, reason=reason, ended_at_ms=now_ms))
     waiting = update(turns).where(turns.c.id == turn_id, turns.c.state == "awaiting_approval")
     conn.execute(waiting.values(state="complete", reason=reason, ended_at_ms=now_ms))
+
+
+def step_tainted(conn: Any, turn_id: int, number: int) -> bool:
+    """Whether a committed step had seen, or brought, text that its principal did not write."""
+    statement = select(steps.c.tainted).where(steps.c.turn_id == turn_id, steps.c.number == number)
+    return bool(conn.execute(statement).scalar())

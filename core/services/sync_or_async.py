@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import Callable
+from functools import partial
 from typing import Any
+
+from core.own_thread import in_own_thread
 
 
 async def invoke(function: Callable[..., Any], *args: object) -> Any:
@@ -17,14 +19,8 @@ async def invoke(function: Callable[..., Any], *args: object) -> Any:
     try:
         if inspect.iscoroutinefunction(function):
             return await function(*args)
-        result = await asyncio.to_thread(_in_thread, function, args)
+        # In a thread of its own: one that hangs must not use up those which all others share.
+        result = await in_own_thread(partial(function, *args), getattr(function, "__qualname__", "foreign code"))
         return await result if inspect.isawaitable(result) else result
     except SystemExit as error:
         raise RuntimeError(f"it tried to end the process (SystemExit: {error})") from error
-
-
-def _in_thread(function: Callable[..., Any], args: tuple[object, ...]) -> Any:
-    try:
-        return function(*args)
-    except StopIteration as error:
-        raise RuntimeError("a StopIteration escaped; give next() a default") from error

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -279,27 +280,38 @@ class Acting:
         # A failure's sentence is made by whoever failed, so it is as foreign as the output would have been.
         unseen = called.timed_out or lost_connection(called.error)
         if spec.effect is Effect.EXTERNAL and unseen:
-            return _unknown(f"Its end was not seen ({sentence}).")
+            return replace(_unknown(f"Its end was not seen ({sentence})."), tainted=spec.reads_outside)
         if not isinstance(called.error, ActionFailed):
-            log.warning("action failed", action=spec.type, plugin=spec.plugin, error=sentence)
+            log.warning("action failed", action=spec.type, plugin=spec.plugin, exc_info=called.error)
         return Outcome(status=OutcomeStatus.FAILED, reason=sentence, tainted=spec.reads_outside)
 
     async def _take_over(self, pending: PendingAction, running: RunningAction) -> RecordedAction:
         """Add what the handler wants written and sent to its row."""
+        spec = self.spec(pending.action.envelope)
+        outside = spec is not None and spec.reads_outside
         pending.writes = running.writes
         for delivery in running.deliveries:
             try:
                 pending.parts += await self._env.outgoing.prepare(self._turn.context(tainted=self._tainted), delivery)
             except CannotDeliver as error:
-                outcome = Outcome(status=OutcomeStatus.FAILED, reason=error.explain())
-                pending.writes, pending.parts = [], []
+                if pending.effect == Effect.EXTERNAL.value:
+                    # The world was touched: it was done, whatever becomes of what it had to say.
+                    reason = f"It was done, but its message cannot be delivered: {error.explain()}"
+                    outcome = replace(
+                        pending.action.outcome, reason=reason, output=pending.action.outcome.output or reason
+                    )
+                else:
+                    outcome = Outcome(status=OutcomeStatus.FAILED, reason=error.explain())
+                    pending.writes = []
+                pending.parts = []
                 pending.action = RecordedAction(
                     envelope=pending.action.envelope, outcome=outcome, ledger_id=pending.action.ledger_id
                 )
                 return pending.action
         own = [d for d in running.deliveries if d.address == self._turn.input.address]
         self.said[pending.position] = [
-            Line(role="assistant", text=delivery.text, tainted=self._tainted) for delivery in own
+            Line(role="assistant", text=delivery.text, tainted=self._tainted or outside or delivery.tainted)
+            for delivery in own
         ]
         return pending.action
 

@@ -99,10 +99,12 @@ async def abort(turn: Turn, env: TurnEnvironment, state: str, sentence: str) -> 
             RecordedAction(envelope=entry.envelope, outcome=entry.outcome, ledger_id=entry.row_id)
             for entry in record.entries
             if entry.outcome is not None
-        )
+        ),
+        tainted=turn.tainted,
     )
     begun.said = {
-        position: history.said(action, turn.input.address, False) for position, action in enumerate(begun.actions)
+        position: history.said(action, turn.input.address, turn.tainted)
+        for position, action in enumerate(begun.actions)
     }
     unknown = [action for action in begun.actions if action.outcome.status is OutcomeStatus.UNKNOWN]
     told = " ".join(filter(None, [sentence, *(unknown_sentence(action) for action in unknown)]))
@@ -143,7 +145,8 @@ def _lines(turn: Turn, result: StepResult, sentence: str) -> list[Line]:
         done = [
             ledger.summary_line(action) for action in result.actions if not action.envelope.type.startswith("core_")
         ]
-        return [Line(role="actions", text=f"{turn.input.text}: {'; '.join(done)}"), *said] if done else []
+        told = Line(role="actions", text=f"{turn.input.text}: {'; '.join(done)}", tainted=result.tainted)
+        return [told, *said] if done else []
     lines = []
     if turn.number == 0 and turn.approved is None:
         for quoted in turn.input.quoted:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from core.contracts.engine import EngineReply, EngineRequest
+from core.contracts.engine import EngineReply, EngineRequest, Source
 from core.services import inbox, ledger
 from core.services.foreign import Raised
 from core.turn.environment import TurnEnvironment
@@ -37,8 +37,11 @@ class Conversation:
             raw = EngineReply(text=recorded.text, finish_reason=recorded.finish_reason)
         else:
             changed = await env.hooks.chain("before_llm", context, request)
+            request = changed if isinstance(changed, EngineRequest) else request
+            if any(message.source is Source.FOREIGN for message in request.messages):
+                self.tainted = turn.tainted = True  # a hook may have added it
             asked = await ask_engine(
-                changed if isinstance(changed, EngineRequest) else request,
+                request,
                 env.engines.chain(turn.session.engine),
                 deadline=self.deadline,
                 clock=env.clock,

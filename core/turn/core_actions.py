@@ -19,6 +19,8 @@ from core.turn.stages.authorize import visible
 from core.turn.stages.read_command import usage
 from core.turn.status import status_text
 
+DEFAULT_ENGINE = "auto"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Controls:
@@ -61,7 +63,7 @@ class CoreActions(AIPluginBase):
         ctx.write(lambda conn: history.close_session(conn, str(ctx.address), now_ms))
         return "A new conversation begins."
 
-    @action(name="core_status", effect="read", permission="user", command="status", model=False)
+    @action(name="core_status", effect="read", permission="user", command="status", model=False, passes_lanes=True)
     async def status(self, ctx: ActionContext) -> str:
         """Show the engine, the size of the prompt by section, and what waits."""
         return await status_text(self._env(), str(ctx.address), ctx)
@@ -72,12 +74,23 @@ class CoreActions(AIPluginBase):
     ) -> str:
         """Show the engines, or choose the one that this conversation uses."""
         env = self._env()
-        if not name:
-            chain = " then ".join(env.engines.default_chain) or "none"
-            return f"Engines: {', '.join(env.engines.names) or 'none'}. The default is {chain}."
-        if env.engines.get(name) is None:
-            raise ActionFailed(f"There is no engine {name}.", cure=f"Use one of {', '.join(env.engines.names)}.")
         now_ms = env.clock.now_ms()
+        chain = " then ".join(env.engines.default_chain) or "none"
+        if not name:
+            session = await env.database.transact(lambda conn: history.open_session(conn, str(ctx.address), now_ms))
+            used = session.engine or f"the default, {chain}"
+            return (
+                f"This conversation uses {used}. Engines that can be used: {', '.join(env.engines.names) or 'none'}. "
+                f"`/engine {DEFAULT_ENGINE}` goes back to the default ({chain})."
+            )
+        if name == DEFAULT_ENGINE:
+            ctx.write(lambda conn: history.choose(conn, str(ctx.address), now_ms, engine="", model=""))
+            return f"This conversation uses the default engine from now on: {chain}."
+        if env.engines.get(name) is None:
+            cure = (
+                f"Use one of {', '.join([*env.engines.names, DEFAULT_ENGINE])}; `rekku doctor` says what others need."
+            )
+            raise ActionFailed(f"The engine {name} cannot be used here.", cure=cure)
         ctx.write(lambda conn: history.choose(conn, str(ctx.address), now_ms, engine=name, model=""))
         return f"This conversation uses the engine {name} from now on."
 

@@ -7,6 +7,7 @@ go on meanwhile.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -197,7 +198,7 @@ class Deliverer:
         self._reached("part sent")
         if isinstance(called, Raised):
             return await self._not_sent(claimed, called)
-        message_id = called.value.message_id if isinstance(called.value, Receipt) else ""
+        message_id = str(called.value.message_id) if isinstance(called.value, Receipt) else ""
         at_ms = self._clock.now_ms()
         await self._write(lambda conn: outbox.sent(conn, claimed.row_id, claimed.epoch, message_id, at_ms))
         self._reached("part committed")
@@ -216,7 +217,8 @@ class Deliverer:
             await self._bury(pending, reason)
             return True
         if isinstance(called.error, RetryLater):
-            wait_s = max(called.error.after_s, 0.0)
+            asked_s = called.error.after_s
+            wait_s = max(asked_s, 0.0) if math.isfinite(asked_s) else LONGEST_BACK_OFF_S
             if called.error.scope == "interface":
                 self._interface_until[pending.part.address.interface] = self._clock.monotonic() + wait_s
         else:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from core.contracts.deliveries import Delivery, Part
 from core.contracts.errors import CannotDeliver
 from core.contracts.hooks import Block, TurnContext
+from core.contracts.inputs import Address
 from core.interface_base import InterfaceBase
 from core.services.foreign import ForeignCalls, Raised
 from core.services.hooks import HookRunner
@@ -33,6 +35,8 @@ class Outgoing:
         if not isinstance(changed, Delivery):
             reason = changed.reason if isinstance(changed, Block) else "a hook answered for it"
             raise CannotDeliver(f"The message was held back: {reason}")
+        if not (isinstance(changed.text, str) and isinstance(changed.address, Address)):
+            raise CannotDeliver("The message is no message: it has no text, or no address.")
         text = self.masker.text(changed.text)
         final = (
             changed
@@ -61,4 +65,11 @@ class Outgoing:
         rendered = await self.foreign.call(f"render of {final.address.interface}", render, RENDER_DEADLINE_S)
         if isinstance(rendered, Raised):
             raise CannotDeliver(f"The message could not be rendered: {rendered.sentence}")
+        try:
+            for part in rendered.value:
+                json.dumps([part.text, part.body, str(part.address)])
+        except (TypeError, ValueError, AttributeError) as error:
+            raise CannotDeliver(
+                f"{final.address.interface} made something of it that cannot be kept: {error}"
+            ) from error
         return [(part, final.ttl_s) for part in rendered.value]

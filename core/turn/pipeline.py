@@ -74,9 +74,10 @@ async def take_step(turn: Turn, env: TurnEnvironment, cache: CatalogueTextCache)
             turn.session = dataclasses.replace(
                 turn.session, engine=view.engine, model=view.model, persona=view.persona
             )
-    if env.hooks.has("transform_input") and turn.number == 0:
+    if env.hooks.has("transform_input") and not turn.transformed:
+        turn.transformed = True
         changed = await env.hooks.chain("transform_input", turn.context(), turn.input)
-        if isinstance(changed, Intercept):
+        if isinstance(changed, Intercept) and turn.number == 0:
             return await act(turn, env, generation, (message(changed.reply),), turn.input.tainted)
         if isinstance(changed, Input):
             # Its words alone: who asks, and from where, is not for a hook to change.
@@ -91,6 +92,7 @@ async def take_step(turn: Turn, env: TurnEnvironment, cache: CatalogueTextCache)
 async def answer(turn: Turn, env: TurnEnvironment, generation: Generation, prompt: Prompt) -> StepResult:
     """Ask the model until its reply is valid or the retries are used up, and run the actions of the reply."""
     deadline = env.clock.monotonic() + env.limits.engine_deadline_s
+    turn.tainted = turn.tainted or prompt.tainted
     conversation = Conversation(turn, env, deadline, prompt.tainted)
     request = prompt.request
     checked: ParsedReply | None = None
@@ -167,12 +169,13 @@ async def act(
 
     refused: by hash, the actions that are not run, and why.
     """
+    turn.tainted = turn.tainted or tainted
     acting = Acting(turn, env, generation, tainted, refused)
     recorded = await run_actions(actions, acting)
     actions_done = acting.corrected(recorded)
     return StepResult(
         actions=actions_done,
-        tainted=tainted or any(action.outcome.tainted for action in actions_done),
+        tainted=tainted or any(action.outcome.tainted or action.seen.tainted for action in actions_done),
         pending=acting.pending,
         said=acting.said,
         tell=tell_outcome(actions_done[0].seen) if turn.input.kind is InputKind.COMMAND else "",

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from core.contracts.errors import RekkuError
-from core.contracts.inputs import Accepted, Input, InputKind
+from core.contracts.inputs import Accepted, Address, Input, InputKind, Principal
+from core.contracts.json import compact
 from core.contracts.prompts import Line
 from core.services import history, inbox
 from core.turn.environment import TurnEnvironment
@@ -32,6 +33,7 @@ class Receiver:
         """
         if not self.open:
             raise RekkuError("Rekku is going down and takes nothing in.", cure="Send it again after the start.")
+        _refuse_malformed(input)
         if len(input.text) > LONGEST_TEXT:
             raise RekkuError(f"A message may have at most {LONGEST_TEXT} characters.", cure="Send it in parts.")
         input, passes_lanes = self._classified(_storable(input))
@@ -76,3 +78,28 @@ def _storable(input: Input) -> Input:
     if (text, author) == (input.text, input.author_name):
         return input
     return dataclasses.replace(input, text=text, author_name=author)
+
+
+FROM_OUTSIDE = (InputKind.MESSAGE, InputKind.COMMAND, InputKind.BUTTON)
+
+
+def _refuse_malformed(input: Input) -> None:
+    """Refuse what could be stored and not be read again, which would hold up its lane for ever."""
+    try:
+        if input.kind not in FROM_OUTSIDE:
+            raise ValueError(f"an interface hands in no input of kind {input.kind}")
+        sound = Principal.parse(str(input.principal)) == input.principal
+        sound = sound and Address.parse(str(input.address)) == input.address
+        texts = (
+            input.text,
+            input.author_name,
+            *(text for q in input.quoted for text in (q.author, q.text, q.relation)),
+        )
+        if not sound or not isinstance(input.dedupe_key, str) or not all(isinstance(text, str) for text in texts):
+            raise ValueError("its principal, address, dedupe key and texts must be texts, and none of the ids empty")
+        size = sum(len(text) for text in texts) + len(compact(input.data))
+        if size > LONGEST_TEXT:
+            raise ValueError(f"its texts have {size} characters, {LONGEST_TEXT} are the most")
+        str(input.principal).encode() + str(input.address).encode()
+    except (TypeError, ValueError) as error:
+        raise RekkuError(f"The input {input.dedupe_key!r} cannot be taken: {error}.") from error

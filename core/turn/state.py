@@ -21,6 +21,8 @@ class Turn:
     """One turn. `steps`: committed. `replies` and `entries`: what an earlier run recorded of the open step.
 
     approved: the approval that this run continues with. granted: action types approved for the rest of the turn.
+    tainted: a step of this run, even one that was not committed, saw text that the principal did not write.
+    transformed: the hooks have seen the input in this run.
     sent: the outbox rows (id, address) of this run. history_is_long: it is time to summarize the session.
     """
 
@@ -37,6 +39,8 @@ class Turn:
     approved: Approval | None = None
     granted: frozenset[str] = frozenset()
     history_is_long: bool = False
+    tainted: bool = False
+    transformed: bool = False
     failed: bool = False
     sent: list[tuple[int, str]] = field(default_factory=list)
 

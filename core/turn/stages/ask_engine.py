@@ -14,6 +14,7 @@ from core.contracts.services import Clock
 
 FIRST_PAUSE_S = 0.5
 MOST_TRIES_PER_ENGINE = 5
+TRIES_BEFORE_THE_NEXT = 2
 
 
 class AskableEngine(Protocol):
@@ -69,7 +70,9 @@ async def ask_engine(
         until = clock.monotonic() + left / (len(engines) - place)
         # A model that the user chose belongs to the first engine; the fallbacks use their own.
         asked = request if place == 0 else dataclasses.replace(request, model="")
-        outcome = await _ask_one(asked, engine, until, clock, pause)
+        # With another engine behind it, two tries: whoever waits is better served by the next one than by patience.
+        tries = MOST_TRIES_PER_ENGINE if place == len(engines) - 1 else TRIES_BEFORE_THE_NEXT
+        outcome = await _ask_one(asked, engine, until, clock, pause, tries)
         if isinstance(outcome, EngineReply):
             return Answered(reply=outcome, engine=engine.name)
         errors.append((engine.name, outcome))
@@ -82,9 +85,10 @@ async def _ask_one(
     until: float,
     clock: Clock,
     pause: Callable[[float], Awaitable[None]],
+    tries: int,
 ) -> EngineReply | EngineError:
     error: EngineError = EngineTimeout("There was no time left to ask.")
-    for attempt in range(MOST_TRIES_PER_ENGINE):
+    for attempt in range(tries):
         left = until - clock.monotonic()
         if left <= 0:
             return error
@@ -98,7 +102,7 @@ async def _ask_one(
         except EngineError as final:
             return final
         wait_s = wait if wait is not None else FIRST_PAUSE_S * 2**attempt * (0.75 + random.random() / 2)
-        if clock.monotonic() + wait_s >= until:
+        if attempt + 1 == tries or clock.monotonic() + wait_s >= until:
             return error
         await pause(wait_s)
     return error
