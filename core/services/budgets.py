@@ -28,8 +28,8 @@ class RoleBudget:
 
 
 _is_open = inbox.c.state.in_([literal_column("'waiting'"), literal_column("'running'")])
-_used = func.coalesce(replies.c.prompt_tokens, replies.c.prompt_bytes / _BYTES_PER_TOKEN) + func.coalesce(
-    replies.c.completion_tokens, func.length(replies.c.text) / _BYTES_PER_TOKEN
+_used = func.coalesce(replies.c.prompt_tokens, replies.c.prompt_bytes // _BYTES_PER_TOKEN) + func.coalesce(
+    replies.c.completion_tokens, func.length(replies.c.text) // _BYTES_PER_TOKEN
 )
 """What a server does not tell is estimated."""
 

@@ -89,9 +89,7 @@ def redeem(conn: Any, pairing: Pairing, role: Role, *, decided_by: str, now_ms: 
     used = delete(pairings).where(pairings.c.code == pairing.code, pairings.c.expires_at_ms > now_ms)
     if not conn.execute(used).rowcount:
         return False
-    roles.put(
-        conn, pairing.principal, role, name=pairing.name, decided_by=decided_by, now_ms=now_ms, tell=tell
-    )
+    roles.put(conn, pairing.principal, role, name=pairing.name, decided_by=decided_by, now_ms=now_ms, tell=tell)
     return True
 
 

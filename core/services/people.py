@@ -30,6 +30,7 @@ class People:
         self._roles: dict[str, Role] = {}
         self._revision = 0
         self._unsure = True
+        self._notes = 0
 
     def role(self, principal: Principal) -> Role:
         """Return the role that a principal has now."""
@@ -51,9 +52,13 @@ class People:
         """Read the roles again, if they may have changed since."""
         if not self._unsure and await database.read(roles.revision) == self._revision:
             return
-        # One read: the revision and the roles belong together.
-        self._revision, self._roles = await database.read(lambda conn: (roles.revision(conn), roles.everyone(conn)))
-        self._unsure = False
+        notes = self._notes
+        # Behind the transaction of a change that was noted, which a mere read could overtake.
+        revision, known = await database.transact(
+            lambda conn: (roles.revision(conn), roles.everyone(conn)), durable=False
+        )
+        if notes == self._notes:
+            self._revision, self._roles, self._unsure = revision, known, False
 
     def note(self, principal: Principal, role: Role | None) -> None:
         """Change what is known of a principal, in the transaction that writes it; None: nothing any more.
@@ -64,6 +69,7 @@ class People:
         changed.pop(str(principal), None)
         if role is not None:
             changed[str(principal)] = role
+        self._notes += 1
         self._roles = changed
         self._unsure = True
 

@@ -67,7 +67,9 @@ def listing(conn: Any) -> list[dict[str, Any]]:
 
 def shown_name(name: str) -> str:
     """Return a display name that cannot pass for anything else: on one line, short, without marks."""
-    return " ".join("".join(c if c.isprintable() and c not in "`*_[]<>" else " " for c in name).split())[:LONGEST_NAME]
+    return " ".join("".join(c if c.isprintable() and c not in "`*_[]<>" else " " for c in name).split())[
+        :LONGEST_NAME
+    ]
 
 
 def _changed(conn: Any) -> None:
