@@ -43,7 +43,7 @@ inbox = Table(
     Index("inbox_open", "state", "not_before_ms"),
     Index("inbox_lane", "lane", "state", "id", mysql_length={"lane": 190}),
     Index("inbox_received", "received_at_ms"),
-    Index("inbox_principal", "principal", "state"),
+    Index("inbox_principal", "principal", "state", "not_before_ms"),
     **_MYSQL,
 )
 """What came in. state: waiting, running, done."""

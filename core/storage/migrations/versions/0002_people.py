@@ -17,7 +17,7 @@ MYSQL: dict[str, Any] = {"mysql_charset": "utf8mb4", "mysql_engine": "InnoDB"}
 
 def upgrade() -> None:
     """Create the tables and the indexes."""
-    op.create_index("inbox_principal", "inbox", ["principal", "state"])
+    op.create_index("inbox_principal", "inbox", ["principal", "state", "not_before_ms"])
     op.create_index("turns_principal", "turns", ["principal", "started_at_ms"])
     op.create_table(
         "people",
