@@ -153,9 +153,11 @@ class SqliteDatabase:
                 return sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
             mode = "ro" if self._read_only else "rwc"
             if not self._read_only:
-                # For its owner alone, wherever the home is; SQLite gives its other files the same mode.
+                # For its owner alone, wherever the home is; SQLite gives its other files the same mode. Only ever
+                # made, never opened: closing a descriptor of it would take this process's locks on it away (POSIX),
+                # and another process would then remove the journal under our feet.
                 with contextlib.suppress(OSError):
-                    os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+                    os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
             return sqlite3.connect(
                 f"file:{quote(str(self.path))}?mode={mode}",
                 uri=True,

@@ -68,7 +68,10 @@ class Scene:
     def _has_tables(self) -> bool:
         if not (self.home / "rekku.db").exists():
             return False
-        return bool(self.rows("SELECT name FROM sqlite_master WHERE name = 'faults_kept'"))
+        try:
+            return bool(self.rows("SELECT name FROM sqlite_master WHERE name = 'faults_kept'"))
+        except sqlite3.OperationalError:
+            return False  # torn in its first moments: to be mended by who may write to it, and that is not us
 
     def _recorded(self) -> set[tuple[str, int]]:
         """Return the steps, by token, whose reply is recorded."""
@@ -120,6 +123,14 @@ def _inputs(scene: Scene, said: Sequence[Said], *, failing_turns: bool) -> list[
         may_fail = failing_turns or (turn["kind"] == "command" and turn["id"] in unsure)
         if turn["state"] != "complete" and not (may_fail and turn["state"] == "error"):
             found.append(f"turn {turn['id']} ended as {turn['state']}: {turn['reason']}")
+    opened = scene.rows(
+        "SELECT inbox.lane, input_id FROM turns JOIN inbox ON inbox.id = turns.input_id "
+        "WHERE NOT passes_lanes ORDER BY turns.id"
+    )
+    for lane in {turn["lane"] for turn in opened}:
+        taken_up = [turn["input_id"] for turn in opened if turn["lane"] == lane]
+        if taken_up != sorted(taken_up):
+            found.append(f"the inputs of {lane} were taken up in the order {taken_up}")
     inputs = Counter(turn["input_id"] for turn in turns)
     found += [f"input {input_id} has {n} turns" for input_id, n in inputs.items() if n != 1]
     return found
@@ -211,4 +222,9 @@ def _world(scene: Scene) -> list[str]:
 
 
 def _asked(scene: Scene) -> set[int]:
-    return {row["turn_id"] for row in scene.rows("SELECT DISTINCT turn_id FROM replies")}
+    """The turns in which a model was asked and that came to their end; one that was given up tells the user alone."""
+    found = scene.rows(
+        "SELECT DISTINCT replies.turn_id FROM replies JOIN turns ON turns.id = replies.turn_id"
+        " WHERE turns.state = 'complete'"
+    )
+    return {row["turn_id"] for row in found}

@@ -54,6 +54,18 @@ PASSED = {
 """Which points an input passes. What `keep` writes alone is written with its step."""
 
 
+MEANS = {
+    "input committed": "inbox",
+    "input claimed": "inbox WHERE turn_id > 0",
+    "reply recorded": "replies",
+    "action started": "ledger WHERE effect = 'external'",
+    "after commit": "steps",
+    "part claimed": "outbox WHERE state <> 'waiting'",
+    "part committed": "outbox WHERE state = 'sent'",
+}
+"""What stands in the database, once each time that a label is passed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """Two inputs of one kind in one chat, and where the first child dies."""
@@ -72,6 +84,8 @@ class Case:
 
 
 CASES = [Case(kind, label, n) for kind in SAID for label in sorted(PASSED[kind]) for n in (1, 2)]
+# An approval is two more inputs and turns: the answer, and the continuation.
+CASES += [Case("risky", label, n) for label in (*TAKEN_IN, "before commit", "after commit") for n in (3, 4)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +100,12 @@ class Result:
 async def _play(case: Case, directory: Path, children: Children) -> Result:
     scene = Scene(directory)
     first = await scene.run(children, case.said, die_at=case.label, die_after=case.times)
+    means = MEANS.get(case.label, "")
+    stand = scene.rows(f"SELECT count(*) AS n FROM {means}")[0]["n"] if means else case.times
     second = await scene.run(children, case.said)
     wrong = complaints(scene, case.said)
+    if stand < case.times:
+        wrong.append(f"{case.times} times {case.label}, but {stand} rows of {means}")
     return Result((first, second), wrong, scene.log())
 
 
