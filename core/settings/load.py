@@ -82,6 +82,8 @@ def _report(error: ValidationError, values: JsonObject, sources: Sources) -> Non
                 what, cure = "there is no such key", did_you_mean(below[-1], _keys(key, len(below)))
             elif mistake["type"] == "model_type":
                 what = f"must be a table: [{'.'.join((key, *below))}]"
+            elif key == "budgets":
+                cure = 'Write a number from 1, or "unlimited".'
             sources.problems.add(f"{file}{'.'.join((key, *below))}", what, cure)
             continue
         value = values.get(key)
