@@ -47,8 +47,8 @@ def test_the_defaults(tmp_path: Path) -> None:
 
 
 def test_a_budget_that_is_set_in_part_keeps_its_other_defaults(tmp_path: Path) -> None:
-    toml = '[budgets.user]\nturns_per_hour = 5\nengine_tokens_per_day = "unlimited"\n[budgets.trainer]\npending_inputs = 9'
-    settings = load(tmp_path, toml)
+    user = '[budgets.user]\nturns_per_hour = 5\nengine_tokens_per_day = "unlimited"\n'
+    settings = load(tmp_path, user + "[budgets.trainer]\npending_inputs = 9")
     assert settings.budgets.user.model_dump() == {
         "turns_per_hour": 5,
         "engine_tokens_per_day": None,
