@@ -91,8 +91,11 @@ class LineReader:
             chunk: bytes | str = self._stream.readline(_CHUNK_BYTES)
             return chunk.encode("utf-8", "replace") if isinstance(chunk, str) else chunk
         # Past the stream's own buffer: a thread that waits in there would abort the interpreter's shutdown.
-        while True:
+        while not self._closed:
             try:
                 return os.read(descriptor, _CHUNK_BYTES)
             except BlockingIOError:
                 select.select([descriptor], [], [], _SILENCE_WAIT_S)
+            if self._stream.closed:
+                break  # by now the number of its descriptor may be another file's
+        return b""
