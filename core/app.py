@@ -24,6 +24,7 @@ from core.registry.components import Component, ComponentState, Registry, Stage
 from core.registry.discovery import Found, discover
 from core.registry.near_names import suggestion
 from core.services import inbox, outbox
+from core.services.budgets import RoleBudget
 from core.services.clock import SystemClock
 from core.services.engines import EngineHandle, Engines
 from core.services.foreign import ForeignCalls, Raised
@@ -32,7 +33,7 @@ from core.services.mask import Masker
 from core.services.people import People
 from core.services.policy import read_rules
 from core.services.tokens import TokenEstimate
-from core.settings import Access, Settings, ensure_home
+from core.settings import Settings, ensure_home
 from core.storage import schema
 from core.storage.home_lock import HomeLock
 from core.storage.sqlite import SqliteDatabase
@@ -41,7 +42,9 @@ from core.turn.deliver import Deliverer
 from core.turn.dispatch import Dispatcher
 from core.turn.environment import Limits, TurnEnvironment
 from core.turn.housekeeping import keep_house
+from core.turn.keep_people import keep_people
 from core.turn.outgoing import Outgoing
+from core.turn.people_actions import PeopleActions
 from core.turn.receive import Receiver
 from core.turn.summarize import summarize
 
@@ -149,8 +152,11 @@ class App:
         # First, so that no plugin can take the name of one of them: of two, the later one fails to load.
         controls = Controls(stop_turn=lambda *args: self.dispatcher.stop_turn(*args))
         core_actions = CoreActions(lambda: self.env, controls)
+        people_actions = PeopleActions(lambda: self.env)
+        own = {"core": core_actions, "core_people": people_actions}
         await self.registry.load(
-            "plugin", [Found(kind="plugin", name="core", source="core", load=lambda: core_actions)]
+            "plugin",
+            [Found(kind="plugin", name=name, source="core", load=lambda o=o: o) for name, o in own.items()],  # type: ignore[misc]
         )
         for kind in ("plugin", "engine", "interface"):
             found = discover(
@@ -208,19 +214,17 @@ class App:
         self._engines = self.choose_engines()
         self._stack.push_async_callback(self._engines.stop)
         self._build()
+        await self.env.people.refresh(self.database)
         await self._start_interfaces()
         self._stack.push_async_callback(self._stop_serving)
         await self.deliverer.start()
         await self.dispatcher.start()
         self._own(keep_house(self.env), "housekeeping")
+        self._own(keep_people(self.env), "people")
 
     def _build(self) -> None:
         settings = self.settings
-        people = People(
-            settings.trainer_ids,
-            Role.GUEST if settings.access is Access.OPEN else Role.BLOCKED,
-            lambda: self._interfaces,
-        )
+        people = People(settings.trainer_ids, settings.access, lambda: self._interfaces)
         owner = f"{os.getpid()}-{secrets.token_hex(4)}"
         self.deliverer = Deliverer(
             owner=owner,
@@ -258,13 +262,14 @@ class App:
                 engine_deadline_s=settings.engine_deadline_s,
                 max_steps=settings.max_steps,
             ),
+            budgets=_budgets(settings),
             show=self._show,
             wake_outbox=self.deliverer.wake,
             summarize=self._summarize_soon,
             reached=self._reached,
         )
         self.dispatcher = Dispatcher(self.env, self.deliverer.settled)
-        self._receiver = Receiver(self.env, self.dispatcher.wake)
+        self._receiver = Receiver(self.env, self.dispatcher.wake, self.dispatcher.turned_away)
 
     async def _start_interfaces(self) -> None:
         # Plugins may need what an interface brings and the other way round; actions are there before inputs come.
@@ -385,3 +390,9 @@ class App:
         await asyncio.gather(*self._jobs, return_exceptions=True)
         for context in self._contexts.values():
             await context.release()
+
+
+def _budgets(settings: Settings) -> dict[Role, RoleBudget]:
+    """Return the budget of each role that has one."""
+    given = {Role(role): RoleBudget(**dict(bounds)) for role, bounds in settings.budgets}
+    return {role: budget for role, budget in given.items() if budget != RoleBudget()}

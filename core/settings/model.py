@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StrictInt, ValidationInfo, field_validator
 
 from core.contracts.json import JsonObject
+from core.settings.budgets import UNLIMITED, BudgetSettings
 from core.settings.components import ComponentTable
 from core.settings.secrets import SHORTEST_SECRET, secret_values
 from core.settings.timezone import system_timezone
@@ -221,6 +222,7 @@ class Settings(BaseModel):
 
     # The tables of rekku.toml
     prompt: PromptSettings = Field(default=PromptSettings(), description="`[prompt]`.")
+    budgets: BudgetSettings = Field(default=BudgetSettings(), description="`[budgets]`, by role.")
     policy_rules: tuple[JsonObject, ...] = Field(default=(), description="`[[policy.rules]]`, for `read_rules`.")
     components: Mapping[str, Mapping[str, ComponentTable]] = Field(
         default_factory=dict, repr=False, description="Tables by kind (plugins, interfaces, engines) and name."
@@ -287,6 +289,11 @@ class Settings(BaseModel):
         for key, value in self.prompt:
             name = f"prompt.{key}"
             rows.append((name, str(value), self.sources.get(name, "default")))
+        for role, budget in self.budgets:
+            for key, value in budget:
+                is_set = key in budget.model_fields_set
+                source = self.sources.get(f"budgets.{role}", "program") if is_set else "default"
+                rows.append((f"budgets.{role}.{key}", UNLIMITED if value is None else str(value), source))
         return rows
 
     def _source(self, attribute: str) -> str:

@@ -280,6 +280,7 @@ def test_plugins_list(home: Path) -> None:
     states = {name: row["state"] for (kind, name), row in listed.items() if kind == "plugin"}
     assert states == {
         "core": "ok",
+        "core_people": "ok",
         "broken": "failed",
         "dice": "disabled",
         "message": "ok",
@@ -455,7 +456,7 @@ def test_a_backup_can_be_restored(used_home: Path, home: Path, tmp_path: Path) -
     restored = rekku(home, "db", "status").stdout
     assert "check: ok\n" in restored
     assert "dead_letters: 2\n" in restored
-    assert rekku(home, "db", "upgrade").stdout == "The schema is up to date: 0001.\n"
+    assert rekku(home, "db", "upgrade").stdout == "The schema is up to date: 0002.\n"
 
 
 def test_a_conversation_in_a_terminal(home: Path) -> None:
