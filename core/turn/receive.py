@@ -9,7 +9,7 @@ from typing import Any
 from core.contracts.errors import RekkuError
 from core.contracts.inputs import Accepted, Input, InputKind
 from core.contracts.prompts import Line
-from core.services import history, inbox
+from core.services import edits, history, inbox
 from core.turn.environment import TurnEnvironment
 from core.turn.stages.read_command import command_name
 
@@ -37,6 +37,8 @@ class Receiver:
         input, passes_lanes = self._classified(_storable(input))
         env = self._env
         now_ms = env.clock.now_ms()
+        if edits.is_edit(input):
+            return await self._take_edit(input, passes_lanes, now_ms)
         state = "waiting" if input.addressed else "done"
 
         def store(conn: Any) -> tuple[int, bool]:
@@ -52,6 +54,31 @@ class Receiver:
         env.reached("input committed")
         if not duplicate and input.addressed:
             self._wake(str(input.address), input_id, passes_lanes)
+        return Accepted(input_id=input_id, duplicate=duplicate)
+
+    async def _take_edit(self, edit: Input, passes_lanes: bool, now_ms: int) -> Accepted:
+        """Take in the new form of an earlier message: it takes the place of one that waits, else it is history.
+
+        The id that is returned is that of the earlier one where that will have a turn.
+        """
+        env = self._env
+        alone = env.people.alone(edit.principal, edit.address)
+
+        def store(conn: Any) -> tuple[int, bool, bool]:
+            input_id, duplicate = inbox.put(conn, edit, now_ms, passes_lanes=False, state="done")
+            if duplicate:
+                return input_id, True, False
+            found = edits.original(conn, edit)
+            if found is not None and not found.begun:
+                if edits.replace_waiting(conn, found, edit, passes_lanes=passes_lanes):
+                    return found.input_id, False, True
+            edits.note(conn, edit, found, now_ms, alone=alone)
+            return input_id, False, False
+
+        input_id, duplicate, waits = await env.database.transact(store)
+        env.reached("input committed")
+        if waits:
+            self._wake(str(edit.address), input_id, passes_lanes)
         return Accepted(input_id=input_id, duplicate=duplicate)
 
     def _classified(self, input: Input) -> tuple[Input, bool]:

@@ -29,7 +29,6 @@ from interfaces.telegram.polling import Poller
 from interfaces.telegram.presence import Presence
 from interfaces.telegram.sending import Sender
 from interfaces.telegram.standing import Standing
-from interfaces.telegram.unanswered import Unanswered
 from interfaces.telegram.webhook import Webhook
 
 FIRST_LOOK_S = 10
@@ -55,7 +54,6 @@ class Connection:
             raise ConfigurationError("TELEGRAM_BOT_TOKEN has not the form of a token.", cure=TOKEN_CURE) from None
         self.standing = Standing(self._log)
         self.tasks = OwnedTasks(self._log)
-        self.unanswered = Unanswered()
         self._pace = Pace(context.clock, rates)
         self._moved = MovedChats(context.kv)
         self.sender = Sender(self.client, self._pace, self._moved, link_previews=config.link_previews)
@@ -130,7 +128,6 @@ class Connection:
             client=self.client,
             addressing=addressing,
             moved=self._moved,
-            unanswered=self.unanswered,
             tasks=self.tasks,
             log=self._log,
         )

@@ -11,7 +11,6 @@ from pydantic import BaseModel
 
 from core.contracts.deliveries import (
     Activity,
-    ActivityKind,
     Delivery,
     Health,
     InterfaceLimits,
@@ -102,11 +101,8 @@ class TelegramInterface(InterfaceBase):
 
     async def activity(self, activity: Activity) -> None:
         """Show the typing sign and progress of a turn; returns at once."""
-        if self._connection is None:
-            return
-        self._connection.presence.show(activity)
-        if activity.kind is ActivityKind.ENDED:
-            self._connection.unanswered.ended(activity.input_id)
+        if self._connection is not None:
+            self._connection.presence.show(activity)
 
     async def download(self, attachment: Attachment) -> bytes:
         """Return the content of an attachment; raises RekkuError when it is too large, gone or cannot be reached."""
