@@ -69,9 +69,9 @@ class Receiver:
             if duplicate:
                 return input_id, True, False
             found = edits.original(conn, edit)
-            if found is not None and not found.begun:
-                if edits.replace_waiting(conn, found, edit, passes_lanes=passes_lanes):
-                    return found.input_id, False, True
+            waits = found is not None and not found.begun
+            if found and waits and edits.replace_waiting(conn, found, edit, passes_lanes=passes_lanes):
+                return found.input_id, False, True
             edits.note(conn, edit, found, now_ms, alone=alone)
             return input_id, False, False
 

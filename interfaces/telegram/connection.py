@@ -14,8 +14,9 @@ from aiogram.utils.token import TokenValidationError
 
 from core.contracts.deliveries import Health
 from core.contracts.errors import ConfigurationError
+from core.contracts.inputs import Address
 from core.contracts.services import PluginContext
-from core.interface_base import Receive
+from core.interface_base import Moved, Receive
 from interfaces.telegram.addressing import Addressing
 from interfaces.telegram.client import Client, Unreachable
 from interfaces.telegram.config import TelegramConfig
@@ -41,7 +42,7 @@ class Connection:
     """One bot at work. `open` raises ConfigurationError when Telegram refuses the token; a Telegram that cannot be
     reached is waited for in the background."""
 
-    def __init__(self, name: str, config: TelegramConfig, context: PluginContext, rates: Rates) -> None:
+    def __init__(self, name: str, config: TelegramConfig, context: PluginContext, rates: Rates, moved: Moved) -> None:
         if config.token is None:
             raise ConfigurationError(config.missing())
         self._name = name
@@ -55,7 +56,11 @@ class Connection:
         self.standing = Standing(self._log)
         self.tasks = OwnedTasks(self._log)
         self._pace = Pace(context.clock, rates)
-        self._moved = MovedChats(context.kv)
+
+        async def tell(old: int, new: int) -> None:
+            await moved(Address(name, str(old)), Address(name, str(new)))
+
+        self._moved = MovedChats(context.kv, tell)
         self.sender = Sender(self.client, self._pace, self._moved, link_previews=config.link_previews)
         self.presence = Presence(self.client, self._pace, self._moved, self.tasks, context.clock, self._log)
         self._webhook: Webhook | None = None
@@ -78,7 +83,7 @@ class Connection:
 
         async def serve() -> None:
             known = me or await self._introduced()
-            intake = self._intake(known, receive, commands)
+            intake = self._intake(known, receive, lambda: {**commands(), **trainer_commands()})
             self.tasks.spawn(self._set_menus(commands, trainer_commands, trainers), "menu of commands")
             if self._config.webhook_url:
                 await self._listen(intake, self._config.webhook_url)

@@ -56,7 +56,8 @@ class Intake:
         inputs = [read.input for read in reads if read.input is not None]
         for read in reads:
             if read.moved is not None:
-                await self._moved.note(*read.moved)
+                before, after = read.moved
+                await self._moved.note(before, after)
         if inputs:
             await self._store(joined(inputs))
         for read in reads:

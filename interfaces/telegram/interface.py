@@ -55,7 +55,10 @@ class TelegramInterface(InterfaceBase):
 
     def __init__(self) -> None:
         self.commands: Callable[[], Mapping[str, str]] = dict
-        """Returns the commands that anybody may type, name to description: the menu, and what is ours in a group."""
+        """Returns the commands that anybody may type, name to description: the menu.
+
+        In a group a bare command is ours when it is among these or those of trainers.
+        """
         self.trainer_commands: Callable[[], Mapping[str, str]] = dict
         """Returns the commands for the menu in trainers' private chats."""
         self.trainers: Callable[[], Collection[str]] = tuple
@@ -79,7 +82,7 @@ class TelegramInterface(InterfaceBase):
         from interfaces.telegram.connection import Connection
         from interfaces.telegram.pace import Rates
 
-        connection = Connection(self.name, self.config, self.context, self.rates or Rates())
+        connection = Connection(self.name, self.config, self.context, self.rates or Rates(), self.moved)
         try:
             await connection.open(receive, self.commands, self.trainer_commands, self.trainers)
         except BaseException:
