@@ -15,7 +15,7 @@ Receive: TypeAlias = Callable[[Input], Awaitable[Accepted]]
 """`await receive(input)` returns once the input is durable; only then may it be acknowledged upstream."""
 
 Moved: TypeAlias = Callable[[Address, Address], Awaitable[None]]
-"""`await moved(old, new)`: a chat, threads included, has another address from now on; returns once that is durable."""
+"""`await moved(old, new)`: a chat, threads included, has another address from now on; returns once that is stored."""
 
 
 async def _nobody_is_told(old: Address, new: Address) -> None:
