@@ -15,7 +15,7 @@ from core.component_context import ComponentContext
 from core.contracts.deliveries import Activity
 from core.contracts.errors import ConfigurationError, RekkuError
 from core.contracts.hooks import TurnContext
-from core.contracts.inputs import Accepted, Input, Role
+from core.contracts.inputs import Accepted, Address, Input, Role
 from core.contracts.prompts import Budget
 from core.contracts.services import Clock, PluginContext
 from core.engine_base import EngineBase
@@ -23,7 +23,7 @@ from core.interface_base import InterfaceBase
 from core.registry.components import Component, ComponentState, Registry, Stage
 from core.registry.discovery import Found, discover
 from core.registry.near_names import suggestion
-from core.services import inbox, outbox
+from core.services import inbox, moved_chats, outbox
 from core.services.budgets import RoleBudget
 from core.services.clock import SystemClock
 from core.services.engines import EngineHandle, Engines
@@ -37,6 +37,7 @@ from core.settings import Settings, ensure_home
 from core.storage import schema
 from core.storage.home_lock import HomeLock
 from core.storage.sqlite import SqliteDatabase
+from core.turn.command_menus import tell_commands
 from core.turn.core_actions import Controls, CoreActions
 from core.turn.deliver import Deliverer
 from core.turn.dispatch import Dispatcher
@@ -295,6 +296,8 @@ class App:
             return
         if not self.registry.prepare(component):
             return
+        interface.moved = self._chat_moved
+        tell_commands(interface, self.env)
         self._interfaces[component.name] = interface
         started = await self.foreign.call(
             f"start of interface {component.name}", lambda: interface.start(self.receive), INTERFACE_START_S
@@ -304,6 +307,13 @@ class App:
             self.registry.fail(component, Stage.START, started.error)
             return
         self.registry.activated(component)
+
+    async def _chat_moved(self, old: Address, new: Address) -> None:
+        """Let everything that is stored of a chat go on under its new address."""
+        rows = await self.database.transact(lambda conn: moved_chats.move(conn, old, new))
+        log.info("a chat has moved", before=str(old), after=str(new))
+        self.deliverer.wake(rows)
+        self.dispatcher.scan_soon()
 
     async def _stop_interfaces(self) -> None:
         for name, interface in reversed(self._interfaces.items()):

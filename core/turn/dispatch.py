@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import structlog
 
@@ -253,6 +254,8 @@ class Dispatcher:
         )
         ended = self._activity(turn, ActivityKind.ENDED, result=result, approval_ids=waiting)
         await self._env.show(ended)
+        for input_id in turn.lease.joined:  # each of them may be waited for
+            await self._env.show(replace(ended, input_id=input_id))
 
     def _activity(self, turn: Turn, kind: ActivityKind, **more: object) -> Activity:
         return Activity(kind=kind, address=turn.input.address, input_id=turn.lease.input_id, **more)  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ from core.contracts.hooks import TurnContext
 from core.contracts.inputs import Accepted, Address, Input, InputKind, Principal, Role
 from core.contracts.json import compact
 from core.contracts.prompts import Line
-from core.services import budgets, history, inbox
+from core.services import budgets, edits, history, inbox
 from core.services.notices import Notice
 from core.turn.environment import TurnEnvironment
 from core.turn.stages.read_command import command_name
@@ -63,6 +63,8 @@ class Receiver:
             # In front of others a stranger is not spoken to: what they say is talk like any other.
             input = dataclasses.replace(input, addressed=False)
         now_ms = env.clock.now_ms()
+        if edits.is_edit(input):
+            return await self._take_edit(input, passes_lanes, now_ms)
         budget = env.budgets.get(role)
         most = budget.pending_inputs if budget is not None and input.addressed and not passes_lanes else None
         full = False
@@ -101,6 +103,31 @@ class Receiver:
             turn_id=0, principal=input.principal, role=role, address=input.address, origin=input.origin
         )
         self._turned_away(input, input_id, await tell_once(env, context, notice))
+
+    async def _take_edit(self, edit: Input, passes_lanes: bool, now_ms: int) -> Accepted:
+        """Take in the new form of an earlier message: it takes the place of one that waits, else it is history.
+
+        The id that is returned is that of the earlier one where that will have a turn.
+        """
+        env = self._env
+        alone = env.people.alone(edit.principal, edit.address)
+
+        def store(conn: Any) -> tuple[int, bool, bool]:
+            input_id, duplicate = inbox.put(conn, edit, now_ms, passes_lanes=False, state="done")
+            if duplicate:
+                return input_id, True, False
+            found = edits.original(conn, edit)
+            waits = found is not None and not found.begun
+            if found and waits and edits.replace_waiting(conn, found, edit, passes_lanes=passes_lanes):
+                return found.input_id, False, True
+            edits.note(conn, edit, found, now_ms, alone=alone)
+            return input_id, False, False
+
+        input_id, duplicate, waits = await env.database.transact(store)
+        env.reached("input committed")
+        if waits:
+            self._wake(str(edit.address), input_id, passes_lanes)
+        return Accepted(input_id=input_id, duplicate=duplicate)
 
     def _classified(self, input: Input) -> tuple[Input, bool]:
         """Tell commands from messages, by the principal's own words alone."""

@@ -14,8 +14,9 @@ from aiogram.utils.token import TokenValidationError
 
 from core.contracts.deliveries import Health
 from core.contracts.errors import ConfigurationError
+from core.contracts.inputs import Address
 from core.contracts.services import PluginContext
-from core.interface_base import Receive
+from core.interface_base import Moved, Receive
 from interfaces.telegram.addressing import Addressing
 from interfaces.telegram.client import Client, Unreachable
 from interfaces.telegram.config import TelegramConfig
@@ -29,7 +30,6 @@ from interfaces.telegram.polling import Poller
 from interfaces.telegram.presence import Presence
 from interfaces.telegram.sending import Sender
 from interfaces.telegram.standing import Standing
-from interfaces.telegram.unanswered import Unanswered
 from interfaces.telegram.webhook import Webhook
 
 FIRST_LOOK_S = 10
@@ -42,7 +42,7 @@ class Connection:
     """One bot at work. `open` raises ConfigurationError when Telegram refuses the token; a Telegram that cannot be
     reached is waited for in the background."""
 
-    def __init__(self, name: str, config: TelegramConfig, context: PluginContext, rates: Rates) -> None:
+    def __init__(self, name: str, config: TelegramConfig, context: PluginContext, rates: Rates, moved: Moved) -> None:
         if config.token is None:
             raise ConfigurationError(config.missing())
         self._name = name
@@ -55,9 +55,12 @@ class Connection:
             raise ConfigurationError("TELEGRAM_BOT_TOKEN has not the form of a token.", cure=TOKEN_CURE) from None
         self.standing = Standing(self._log)
         self.tasks = OwnedTasks(self._log)
-        self.unanswered = Unanswered()
         self._pace = Pace(context.clock, rates)
-        self._moved = MovedChats(context.kv)
+
+        async def tell(old: int, new: int) -> None:
+            await moved(Address(name, str(old)), Address(name, str(new)))
+
+        self._moved = MovedChats(context.kv, tell)
         self.sender = Sender(self.client, self._pace, self._moved, link_previews=config.link_previews)
         self.presence = Presence(self.client, self._pace, self._moved, self.tasks, context.clock, self._log)
         self._webhook: Webhook | None = None
@@ -80,7 +83,7 @@ class Connection:
 
         async def serve() -> None:
             known = me or await self._introduced()
-            intake = self._intake(known, receive, commands)
+            intake = self._intake(known, receive, lambda: {**commands(), **trainer_commands()})
             self.tasks.spawn(self._set_menus(commands, trainer_commands, trainers), "menu of commands")
             if self._config.webhook_url:
                 await self._listen(intake, self._config.webhook_url)
@@ -130,7 +133,6 @@ class Connection:
             client=self.client,
             addressing=addressing,
             moved=self._moved,
-            unanswered=self.unanswered,
             tasks=self.tasks,
             log=self._log,
         )

@@ -18,7 +18,6 @@ from interfaces.telegram.addressing import Addressing
 from interfaces.telegram.client import Client, Unreachable
 from interfaces.telegram.moved_chats import MovedChats
 from interfaces.telegram.owned_tasks import OwnedTasks
-from interfaces.telegram.unanswered import Unanswered
 from interfaces.telegram.updates import Read, Unreadable, joined, read_update
 
 MOST_ALBUMS = 256
@@ -35,7 +34,6 @@ class Intake:
         client: Client,
         addressing: Callable[[], Addressing],
         moved: MovedChats,
-        unanswered: Unanswered,
         tasks: OwnedTasks,
         log: FilteringBoundLogger,
     ) -> None:
@@ -44,7 +42,6 @@ class Intake:
         self._client = client
         self._addressing = addressing
         self._moved = moved
-        self._unanswered = unanswered
         self._tasks = tasks
         self._log = log
         self._albums: OrderedDict[tuple[str, str], None] = OrderedDict()
@@ -56,12 +53,13 @@ class Intake:
         read is reported and passed over, so that it holds up nothing.
         """
         reads = [read for read in map(self._read, raws) if read is not None]
-        inputs = [read.input for read in reads if read.input is not None and self._is_wanted(read)]
+        inputs = [read.input for read in reads if read.input is not None]
         for read in reads:
             if read.moved is not None:
-                await self._moved.note(*read.moved)
+                before, after = read.moved
+                await self._moved.note(before, after)
         if inputs:
-            await self._store(joined(inputs), reads)
+            await self._store(joined(inputs))
         for read in reads:
             if read.callback_id:
                 self._tasks.spawn(self._acknowledge(read.callback_id), "answer of a button press")
@@ -76,17 +74,13 @@ class Intake:
             self._log.error("an update was passed over", update=update_id, error=type(error).__name__)
         return None
 
-    def _is_wanted(self, read: Read) -> bool:
-        """An edit counts as long as what it changes was not answered."""
-        return not read.edits or (read.message is not None and self._unanswered.has(read.message))
-
-    async def _store(self, input: Input, reads: list[Read]) -> None:
+    async def _store(self, input: Input) -> None:
         album = (str(input.address), str(input.data.get("album", "")))
         if album[1] and album in self._albums and not input.text:
             # A late part: what came before it is answered already, or will be.
             input = dataclasses.replace(input, addressed=False)
         try:
-            accepted = await self._receive(input)
+            await self._receive(input)
         except RekkuError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever is wrong with this one input, the next ones must come in
@@ -96,9 +90,6 @@ class Intake:
             self._albums[album] = None
             if len(self._albums) > MOST_ALBUMS:
                 self._albums.popitem(last=False)
-        for read in reads:
-            if read.message is not None and not accepted.duplicate:
-                self._unanswered.add(read.message, accepted.input_id)
 
     async def _acknowledge(self, callback_id: str) -> None:
         """Stop the button's spinner; a press that is too old for that was taken in all the same."""

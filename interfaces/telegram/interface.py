@@ -11,7 +11,6 @@ from pydantic import BaseModel
 
 from core.contracts.deliveries import (
     Activity,
-    ActivityKind,
     Delivery,
     Health,
     InterfaceLimits,
@@ -56,7 +55,10 @@ class TelegramInterface(InterfaceBase):
 
     def __init__(self) -> None:
         self.commands: Callable[[], Mapping[str, str]] = dict
-        """Returns the commands that anybody may type, name to description: the menu, and what is ours in a group."""
+        """Returns the commands that anybody may type, name to description: the menu.
+
+        In a group a bare command is ours when it is among these or those of trainers.
+        """
         self.trainer_commands: Callable[[], Mapping[str, str]] = dict
         """Returns the commands for the menu in trainers' private chats."""
         self.trainers: Callable[[], Collection[str]] = tuple
@@ -80,7 +82,7 @@ class TelegramInterface(InterfaceBase):
         from interfaces.telegram.connection import Connection
         from interfaces.telegram.pace import Rates
 
-        connection = Connection(self.name, self.config, self.context, self.rates or Rates())
+        connection = Connection(self.name, self.config, self.context, self.rates or Rates(), self.moved)
         try:
             await connection.open(receive, self.commands, self.trainer_commands, self.trainers)
         except BaseException:
@@ -102,11 +104,8 @@ class TelegramInterface(InterfaceBase):
 
     async def activity(self, activity: Activity) -> None:
         """Show the typing sign and progress of a turn; returns at once."""
-        if self._connection is None:
-            return
-        self._connection.presence.show(activity)
-        if activity.kind is ActivityKind.ENDED:
-            self._connection.unanswered.ended(activity.input_id)
+        if self._connection is not None:
+            self._connection.presence.show(activity)
 
     async def download(self, attachment: Attachment) -> bytes:
         """Return the content of an attachment; raises RekkuError when it is too large, gone or cannot be reached."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from core.contracts.services import KeyValueStore
 
 MOST = 500
@@ -9,10 +11,11 @@ _KEY = "moved chats"
 
 
 class MovedChats:
-    """Remembers across restarts."""
+    """Remembers across restarts. `tell(old, new)` is called when it is news, before it is remembered."""
 
-    def __init__(self, kv: KeyValueStore) -> None:
+    def __init__(self, kv: KeyValueStore, tell: Callable[[int, int], Awaitable[None]]) -> None:
         self._kv = kv
+        self._tell = tell
         self._moved: dict[int, int] | None = None
 
     async def now_at(self, chat_id: int) -> int:
@@ -27,6 +30,7 @@ class MovedChats:
         moved = await self._all()
         if moved.get(old) == new:
             return
+        await self._tell(old, new)  # raises when it could not be stored; the update comes again then
         moved[old] = new
         while len(moved) > MOST:
             del moved[next(iter(moved))]

@@ -32,14 +32,11 @@ class Unreadable(RekkuError):
 class Read:
     """What an update came to.
 
-    input: None when there is nothing to take in. message: its key as (chat, message id), for edits. edits: it is the
-    edit of that message. callback_id: a button press that waits for its acknowledgement. moved: (old, new) ids of a
-    group that became a supergroup.
+    input: None when there is nothing to take in. callback_id: a button press that waits for its acknowledgement.
+    moved: (old, new) ids of a group that became a supergroup.
     """
 
     input: Input | None = None
-    message: tuple[int, int] | None = None
-    edits: bool = False
     callback_id: str = ""
     moved: tuple[int, int] | None = None
 
@@ -87,7 +84,7 @@ def _message(update_id: int, message: Message, interface: str, addressing: Addre
         addressed=called.addressed,
         data=data,
     )
-    return Read(input=input, message=(message.chat.id, message.message_id), edits=edits)
+    return Read(input=input)
 
 
 def _press(update_id: int, query: CallbackQuery, interface: str) -> Read:

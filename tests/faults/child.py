@@ -41,6 +41,7 @@ class Job:
     die_at, die_after: `os._exit` at the n-th passing of this label. stop_at: leave the App in good order when this
     label is passed first, with `drain_s` seconds for what runs. think_s, act_s, send_s: how long the model, an
     external action and a send take. busy_s: how long a statement waits for a file that another process has locked.
+    joins: messages that wait become one turn.
     """
 
     job: int
@@ -55,6 +56,7 @@ class Job:
     act_s: float = 0.0
     send_s: float = 0.0
     busy_s: float = 5.0
+    joins: bool = False
 
 
 async def run(job: Job) -> int:
@@ -77,7 +79,7 @@ async def run(job: Job) -> int:
         settings(Path(job.home)),
         plugins=[Actions(records, job.act_s)],
         interfaces=[_named(platform)],
-        engines=[Model(records, job.think_s)],
+        engines=[Model(records, job.think_s, job.joins)],
         reached=reached,
     )
     code = 0

@@ -8,9 +8,9 @@ import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from core.contracts.deliveries import Activity, ActivityKind, Health
+from core.contracts.deliveries import Health
 from core.contracts.errors import ConfigurationError, RekkuError, StorageUnavailable
-from core.contracts.inputs import Address, Input
+from core.contracts.inputs import Input
 from core.contracts.json import JsonObject
 from interfaces.telegram import TelegramInterface
 from tests.support.bot_api import BotApi, Fault, World, album, button_press, edited, message, private
@@ -217,20 +217,14 @@ async def test_a_press_is_acknowledged_once_it_is_stored() -> None:
     assert bot.inbox.inputs[0].data == {"command": "/approve x"}
 
 
-async def test_an_edit_counts_until_its_message_is_answered() -> None:
-    first, second = private(7, "helo", message_id=1), private(7, "wether", message_id=2)
+async def test_an_edit_names_the_message_that_it_changes() -> None:
+    first = private(7, "helo", message_id=31)
     async with BotApi() as api, telegram(api) as bot:
-        api.world.say(first, edited(first, "hello"), second)
-        await bot.has(3)
-        ended = Activity(kind=ActivityKind.ENDED, address=Address("telegram", "7"), input_id=3, result="complete")
-        await bot.interface.activity(ended)
-        api.world.say(edited(second, "weather"), private(7, "end"))
-        inputs: list[Input] = await bot.has(4)
-    assert [(input.text, "edit_of" in input.data) for input in inputs] == [
-        ("helo", False),
-        ("hello", True),
-        ("wether", False),
-        ("end", False),
+        api.world.say(first, edited(first, "hello"))
+        inputs: list[Input] = await bot.has(2)
+    assert [(input.text, input.data) for input in inputs] == [
+        ("helo", {"message_id": 31}),
+        ("hello", {"message_id": 31, "edit_of": 31}),
     ]
 
 
