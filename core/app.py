@@ -13,20 +13,20 @@ import structlog
 
 from core.component_context import ComponentContext
 from core.contracts.deliveries import Activity
-from core.contracts.errors import ConfigurationError, RekkuError
+from core.contracts.errors import RekkuError
 from core.contracts.hooks import TurnContext
 from core.contracts.inputs import Accepted, Address, Input, Role
 from core.contracts.prompts import Budget
 from core.contracts.services import Clock, PluginContext
 from core.engine_base import EngineBase
+from core.engine_choice import choose_engines, what_is_missing
 from core.interface_base import InterfaceBase
 from core.registry.components import Component, ComponentState, Registry, Stage
 from core.registry.discovery import Found, discover
-from core.registry.near_names import suggestion
 from core.services import inbox, moved_chats, outbox
 from core.services.budgets import RoleBudget
 from core.services.clock import SystemClock
-from core.services.engines import EngineHandle, Engines
+from core.services.engines import Engines
 from core.services.foreign import ForeignCalls, Raised
 from core.services.hooks import HookRunner
 from core.services.mask import Masker
@@ -169,34 +169,8 @@ class App:
             await self.registry.load(kind, found)
 
     def choose_engines(self) -> Engines:
-        """Return the loaded engines that are configured and the chain of them, for the caller to stop.
-
-        A part of starting. Raises ConfigurationError when REKKU_ENGINE names one that cannot be used.
-        """
-        handles: dict[str, EngineHandle] = {}
-        ready: list[tuple[int, str]] = []
-        for component in self.registry.components("engine"):
-            if component.state is not ComponentState.FOUND or not self.registry.prepare(component):
-                continue
-            engine: EngineBase = component.instance
-            engine.name = component.name
-            missing = self._missing(component)
-            if missing:
-                component.reason = component.reason or f"off: {missing}"
-                continue
-            self.registry.activated(component)
-            handles[component.name] = EngineHandle(component.name, engine, self.foreign, self.masker)
-            if engine.auto_rank is not None:
-                ready.append((engine.auto_rank, component.name))
-        chain: list[str] = []
-        for name in self.settings.engine:
-            if name == "auto":
-                chain += [min(ready)[1]] if ready else []
-            elif name in handles:
-                chain.append(name)
-            else:
-                raise self._no_engine(name)
-        return Engines(list(handles.values()), list(dict.fromkeys(chain)))
+        """Return the loaded engines that can be used; a part of starting. See `core.engine_choice`."""
+        return choose_engines(self.registry, self.settings.engine, self.foreign, self.masker)
 
     async def _start(self) -> None:
         settings = self.settings
@@ -290,7 +264,7 @@ class App:
     async def _start_interface(self, component: Component) -> None:
         interface: InterfaceBase = component.instance
         interface.name = component.name
-        missing = self._missing(component)
+        missing = what_is_missing(self.registry, component)
         if missing:
             component.reason = component.reason or f"off: {missing}"
             return
@@ -328,24 +302,6 @@ class App:
         deadline = self.clock.monotonic() + DRAIN_S
         await self.dispatcher.stop(DRAIN_S)
         await self.deliverer.stop(max(deadline - self.clock.monotonic(), 0.0))
-
-    def _missing(self, component: Component) -> str:
-        """Return what a component needs and has not, or "" when it can be started."""
-        try:
-            return str(component.instance.configured(component.config) or "")
-        except Exception as error:  # noqa: BLE001 - a component is foreign code; it is reported and the rest runs
-            self.registry.fail(component, Stage.CONFIGURATION, error)
-            return "it cannot say whether it is configured"
-
-    def _no_engine(self, name: str) -> ConfigurationError:
-        component = self.registry.get("engine", name)
-        if component is not None:
-            return ConfigurationError(f"REKKU_ENGINE: the engine {name} cannot be used: {component.reason}.")
-        known = [c.name for c in self.registry.components("engine")]
-        hint = suggestion(name, known)
-        return ConfigurationError(
-            f"REKKU_ENGINE: there is no engine {name}. {hint}", cure=f"Use auto or one of {', '.join(sorted(known))}."
-        )
 
     def _make_context(self, kind: str, name: str) -> PluginContext:
         context = ComponentContext(
