@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import io
 import os
 import subprocess
@@ -208,12 +209,21 @@ async def test_stop_ends_a_wait_for_a_turn_and_for_a_line(core: FakeCore, capsys
         assert await asyncio.wait_for(lines, 5) == 0
 
 
+def pipe_of_its_own() -> tuple[int, int]:
+    """Return a pipe whose numbers no other test has used: what was left of one might close or read it."""
+    low = os.pipe()
+    high = [fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 200) for number in low]
+    for number in low:
+        os.close(number)
+    return high[0], high[1]
+
+
 async def test_the_loop_runs_on_while_the_pipe_is_silent(core: FakeCore) -> None:
-    silent, writer = os.pipe()
+    silent, writer = pipe_of_its_own()
     with os.fdopen(silent, "rb") as stream, os.fdopen(writer, "wb", buffering=0) as typist:
         lines = asyncio.create_task(core.console.run_lines(stream))
         typist.write(b"first\nsec")
-        await asyncio.wait_for(core.received.wait(), 5)
+        await asyncio.wait_for(core.received.wait(), 20)
         assert [input_.text for input_ in core.inputs] == ["first"]
         typist.write(b"ond\n")
         typist.close()
