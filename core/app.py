@@ -13,35 +13,39 @@ import structlog
 
 from core.component_context import ComponentContext
 from core.contracts.deliveries import Activity
-from core.contracts.errors import ConfigurationError, RekkuError
+from core.contracts.errors import RekkuError
 from core.contracts.hooks import TurnContext
-from core.contracts.inputs import Accepted, Input, Role
+from core.contracts.inputs import Accepted, Address, Input, Role
 from core.contracts.prompts import Budget
 from core.contracts.services import Clock, PluginContext
 from core.engine_base import EngineBase
+from core.engine_choice import choose_engines, what_is_missing
 from core.interface_base import InterfaceBase
 from core.registry.components import Component, ComponentState, Registry, Stage
 from core.registry.discovery import Found, discover
-from core.registry.near_names import suggestion
-from core.services import inbox, outbox
+from core.services import inbox, moved_chats, outbox
+from core.services.budgets import RoleBudget
 from core.services.clock import SystemClock
-from core.services.engines import EngineHandle, Engines
+from core.services.engines import Engines
 from core.services.foreign import ForeignCalls, Raised
 from core.services.hooks import HookRunner
 from core.services.mask import Masker
 from core.services.people import People
 from core.services.policy import read_rules
 from core.services.tokens import TokenEstimate
-from core.settings import Access, Settings, ensure_home
+from core.settings import Settings, ensure_home
 from core.storage import schema
 from core.storage.home_lock import HomeLock
 from core.storage.sqlite import SqliteDatabase
+from core.turn.command_menus import tell_commands
 from core.turn.core_actions import Controls, CoreActions
 from core.turn.deliver import Deliverer
 from core.turn.dispatch import Dispatcher
 from core.turn.environment import Limits, TurnEnvironment
 from core.turn.housekeeping import keep_house
+from core.turn.keep_people import keep_people
 from core.turn.outgoing import Outgoing
+from core.turn.people_actions import PeopleActions
 from core.turn.receive import Receiver
 from core.turn.summarize import summarize
 
@@ -149,8 +153,11 @@ class App:
         # First, so that no plugin can take the name of one of them: of two, the later one fails to load.
         controls = Controls(stop_turn=lambda *args: self.dispatcher.stop_turn(*args))
         core_actions = CoreActions(lambda: self.env, controls)
+        people_actions = PeopleActions(lambda: self.env)
+        own = {"core": core_actions, "core_people": people_actions}
         await self.registry.load(
-            "plugin", [Found(kind="plugin", name="core", source="core", load=lambda: core_actions)]
+            "plugin",
+            [Found(kind="plugin", name=name, source="core", load=lambda o=o: o) for name, o in own.items()],  # type: ignore[misc]
         )
         for kind in ("plugin", "engine", "interface"):
             found = discover(
@@ -162,34 +169,8 @@ class App:
             await self.registry.load(kind, found)
 
     def choose_engines(self) -> Engines:
-        """Return the loaded engines that are configured and the chain of them, for the caller to stop.
-
-        A part of starting. Raises ConfigurationError when REKKU_ENGINE names one that cannot be used.
-        """
-        handles: dict[str, EngineHandle] = {}
-        ready: list[tuple[int, str]] = []
-        for component in self.registry.components("engine"):
-            if component.state is not ComponentState.FOUND or not self.registry.prepare(component):
-                continue
-            engine: EngineBase = component.instance
-            engine.name = component.name
-            missing = self._missing(component)
-            if missing:
-                component.reason = component.reason or f"off: {missing}"
-                continue
-            self.registry.activated(component)
-            handles[component.name] = EngineHandle(component.name, engine, self.foreign, self.masker)
-            if engine.auto_rank is not None:
-                ready.append((engine.auto_rank, component.name))
-        chain: list[str] = []
-        for name in self.settings.engine:
-            if name == "auto":
-                chain += [min(ready)[1]] if ready else []
-            elif name in handles:
-                chain.append(name)
-            else:
-                raise self._no_engine(name)
-        return Engines(list(handles.values()), list(dict.fromkeys(chain)))
+        """Return the loaded engines that can be used; a part of starting. See `core.engine_choice`."""
+        return choose_engines(self.registry, self.settings.engine, self.foreign, self.masker)
 
     async def _start(self) -> None:
         settings = self.settings
@@ -208,19 +189,17 @@ class App:
         self._engines = self.choose_engines()
         self._stack.push_async_callback(self._engines.stop)
         self._build()
+        await self.env.people.refresh(self.database)
         await self._start_interfaces()
         self._stack.push_async_callback(self._stop_serving)
         await self.deliverer.start()
         await self.dispatcher.start()
         self._own(keep_house(self.env), "housekeeping")
+        self._own(keep_people(self.env), "people")
 
     def _build(self) -> None:
         settings = self.settings
-        people = People(
-            settings.trainer_ids,
-            Role.GUEST if settings.access is Access.OPEN else Role.BLOCKED,
-            lambda: self._interfaces,
-        )
+        people = People(settings.trainer_ids, settings.access, lambda: self._interfaces)
         owner = f"{os.getpid()}-{secrets.token_hex(4)}"
         self.deliverer = Deliverer(
             owner=owner,
@@ -258,13 +237,14 @@ class App:
                 engine_deadline_s=settings.engine_deadline_s,
                 max_steps=settings.max_steps,
             ),
+            budgets=_budgets(settings),
             show=self._show,
             wake_outbox=self.deliverer.wake,
             summarize=self._summarize_soon,
             reached=self._reached,
         )
         self.dispatcher = Dispatcher(self.env, self.deliverer.settled)
-        self._receiver = Receiver(self.env, self.dispatcher.wake)
+        self._receiver = Receiver(self.env, self.dispatcher.wake, self.dispatcher.turned_away)
 
     async def _start_interfaces(self) -> None:
         # Plugins may need what an interface brings and the other way round; actions are there before inputs come.
@@ -284,12 +264,14 @@ class App:
     async def _start_interface(self, component: Component) -> None:
         interface: InterfaceBase = component.instance
         interface.name = component.name
-        missing = self._missing(component)
+        missing = what_is_missing(self.registry, component)
         if missing:
             component.reason = component.reason or f"off: {missing}"
             return
         if not self.registry.prepare(component):
             return
+        interface.moved = self._chat_moved
+        tell_commands(interface, self.env)
         self._interfaces[component.name] = interface
         started = await self.foreign.call(
             f"start of interface {component.name}", lambda: interface.start(self.receive), INTERFACE_START_S
@@ -299,6 +281,13 @@ class App:
             self.registry.fail(component, Stage.START, started.error)
             return
         self.registry.activated(component)
+
+    async def _chat_moved(self, old: Address, new: Address) -> None:
+        """Let everything that is stored of a chat go on under its new address."""
+        rows = await self.database.transact(lambda conn: moved_chats.move(conn, old, new))
+        log.info("a chat has moved", before=str(old), after=str(new))
+        self.deliverer.wake(rows)
+        self.dispatcher.scan_soon()
 
     async def _stop_interfaces(self) -> None:
         for name, interface in reversed(self._interfaces.items()):
@@ -313,24 +302,6 @@ class App:
         deadline = self.clock.monotonic() + DRAIN_S
         await self.dispatcher.stop(DRAIN_S)
         await self.deliverer.stop(max(deadline - self.clock.monotonic(), 0.0))
-
-    def _missing(self, component: Component) -> str:
-        """Return what a component needs and has not, or "" when it can be started."""
-        try:
-            return str(component.instance.configured(component.config) or "")
-        except Exception as error:  # noqa: BLE001 - a component is foreign code; it is reported and the rest runs
-            self.registry.fail(component, Stage.CONFIGURATION, error)
-            return "it cannot say whether it is configured"
-
-    def _no_engine(self, name: str) -> ConfigurationError:
-        component = self.registry.get("engine", name)
-        if component is not None:
-            return ConfigurationError(f"REKKU_ENGINE: the engine {name} cannot be used: {component.reason}.")
-        known = [c.name for c in self.registry.components("engine")]
-        hint = suggestion(name, known)
-        return ConfigurationError(
-            f"REKKU_ENGINE: there is no engine {name}. {hint}", cure=f"Use auto or one of {', '.join(sorted(known))}."
-        )
 
     def _make_context(self, kind: str, name: str) -> PluginContext:
         context = ComponentContext(
@@ -385,3 +356,9 @@ class App:
         await asyncio.gather(*self._jobs, return_exceptions=True)
         for context in self._contexts.values():
             await context.release()
+
+
+def _budgets(settings: Settings) -> dict[Role, RoleBudget]:
+    """Return the budget of each role that has one."""
+    given = {Role(role): RoleBudget(**dict(bounds)) for role, bounds in settings.budgets}
+    return {role: budget for role, budget in given.items() if budget != RoleBudget()}

@@ -14,11 +14,18 @@ from core.contracts.services import PluginContext
 Receive: TypeAlias = Callable[[Input], Awaitable[Accepted]]
 """`await receive(input)` returns once the input is durable; only then may it be acknowledged upstream."""
 
+Moved: TypeAlias = Callable[[Address, Address], Awaitable[None]]
+"""`await moved(old, new)`: a chat, threads included, has another address from now on; returns once that is stored."""
+
+
+async def _nobody_is_told(old: Address, new: Address) -> None:
+    """Stand for the app where there is none."""
+
 
 class InterfaceBase:
     """Turns platform updates into inputs, and sends deliveries. `interfaces/<name>.py` exports `PLUGIN_CLASS`.
 
-    `context` and `config` are set before `start`.
+    `context`, `config` and `moved` are set before `start`.
     """
 
     limits: ClassVar[InterfaceLimits] = InterfaceLimits()
@@ -28,6 +35,8 @@ class InterfaceBase:
     name: str = ""
     context: PluginContext
     config: BaseModel
+    moved: Moved = staticmethod(_nobody_is_told)
+    """To be told when the platform gives a chat another id; raises StorageError when it could not be noted."""
 
     class Config(BaseModel):
         """The keys of `[interfaces.NAME]`."""

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import sys
 from dataclasses import dataclass
 
 from core.app import App
+from core.commands.startup import log_kept, mask_of
 from core.contracts.json import JsonObject
 from core.registry.components import Component, ComponentState
 from core.registry.start_order import start_order
+from core.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +30,16 @@ class Standing:
         """Return it for programs."""
         names = ("kind", "name", "state", "stage", "reason", "source")
         return {name: getattr(self, name) for name in names}
+
+
+def loaded_app(settings: Settings) -> App:
+    """Return an app whose components are loaded, none of them started. Works beside a running process."""
+    masker = mask_of(settings)
+    with log_kept(settings, masker, quiet="ERROR"):
+        app = App(settings, masker=masker)
+        with contextlib.redirect_stdout(sys.stderr):  # what plugins print when they are imported is no answer
+            asyncio.run(app.load())
+    return app
 
 
 def standings(app: App) -> list[Standing]:

@@ -25,22 +25,12 @@ def list_(as_json: AsJson = False) -> None:
 
 
 def _list(as_json: bool) -> int:
-    import asyncio
-    import contextlib
-    import sys
-
-    from core.app import App
-    from core.commands.loaded import standings
-    from core.commands.startup import log_kept, mask_of, settings_for, tables_of_nobody
+    from core.commands.loaded import loaded_app, standings
+    from core.commands.startup import settings_for, tables_of_nobody
     from core.commands.table import table
     from core.commands.terminal_text import complain, say, say_json
 
-    settings = settings_for()
-    masker = mask_of(settings)
-    with log_kept(settings, masker, quiet="ERROR"):
-        app = App(settings, masker=masker)
-        with contextlib.redirect_stdout(sys.stderr):  # what plugins print when they are imported is no answer
-            asyncio.run(app.load())
+    app = loaded_app(settings_for())
     rows = standings(app)
     if as_json:
         say_json([row.as_json() for row in rows])

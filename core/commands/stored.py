@@ -12,6 +12,8 @@ from zoneinfo import ZoneInfo
 from core.commands.exit_status import CommandFailed
 from core.commands.home_use import process_using
 from core.commands.startup import mask_of
+from core.contracts.inputs import Role
+from core.services import roles
 from core.storage import schema
 from core.storage.sqlite import SqliteDatabase
 
@@ -30,6 +32,13 @@ def read_stored(settings: Settings, fn: Callable[[Any], T]) -> T:
 
     value: T = mask_of(settings).value(asyncio.run(read()))
     return value
+
+
+def stored_roles(settings: Settings) -> dict[str, Role]:
+    """Return the role of every principal that was let in or blocked; of none where nothing was ever started."""
+    if not settings.database_path.exists():
+        return {}
+    return {who: Role(role) for who, role in read_stored(settings, roles.everyone).items()}
 
 
 def write_stored(settings: Settings, fn: Callable[[Any], T]) -> T:

@@ -128,7 +128,9 @@ class Input:
     address: the chat it came from; replies go there, and it names the lane.
     addressed: False for talk in a group that is not meant for the assistant: it becomes history and starts no turn.
     not_before_ms: UTC milliseconds before which it must not run; 0 for at once.
-    data: what a button, a due reminder or a continuation carries.
+    data: what a button, a due reminder or a continuation carries. "message_id": the platform's own name of a message.
+    "edit_of": this is the new form of the earlier message of that `message_id`, or dedupe key where it has none; it
+    takes its place while that waits, and is history afterwards.
     """
 
     kind: InputKind

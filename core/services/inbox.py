@@ -22,11 +22,16 @@ _HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """The right to work on one input: `owner` and `epoch` are checked by every commit."""
+    """The right to work on one input: `owner` and `epoch` are checked by every commit.
+
+    joined: the inputs that are worked on together with it (see `joined_inputs`). They come behind it in its lane and
+    so need no fence of their own: who holds the first one holds them.
+    """
 
     input_id: int
     owner: str
     epoch: int
+    joined: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +50,7 @@ _is_open = inbox.c.state.in_([literal_column(f"'{state}'") for state in OPEN])
 _put = insert(inbox)
 _known = select(inbox.c.id).where(inbox.c.interface == bindparam("i"), inbox.c.dedupe_key == bindparam("k"))
 _free = or_(inbox.c.state == "waiting", and_(inbox.c.state == "running", inbox.c.lease_until_ms < bindparam("now")))
-_row = (
+ROW = (
     inbox.c.id,
     inbox.c.kind,
     inbox.c.principal,
@@ -62,7 +67,7 @@ _row = (
     inbox.c.received_at_ms,
 )
 _head = (
-    select(*_row)
+    select(*ROW)
     .where(
         inbox.c.lane == bindparam("lane"),
         _is_open,
@@ -72,7 +77,7 @@ _head = (
     .order_by(inbox.c.id)
     .limit(1)
 )
-_one = select(*_row).where(inbox.c.id == bindparam("input"), _is_open)
+_one = select(*ROW).where(inbox.c.id == bindparam("input"), _is_open)
 _take = (
     update(inbox)
     .where(inbox.c.id == bindparam("row"), inbox.c.lease_epoch == bindparam("seen"))
@@ -95,11 +100,6 @@ _opened = update(inbox).where(*_held).values(turn_id=bindparam("turn"))
 _release = update(inbox).where(*_held, inbox.c.state == "running").values(state="waiting", lease_owner="")
 
 
-def load(conn: Any, input_id: int) -> Input:
-    """Return an input that is known to be there."""
-    return _decode(conn.execute(select(*_row).where(inbox.c.id == input_id)).one())
-
-
 def put(conn: Any, input: Input, now_ms: int, *, passes_lanes: bool, state: str = "waiting") -> tuple[int, bool]:
     """Store an input; return its row's id and whether it was there before."""
     known = conn.execute(_known, {"i": input.principal.interface, "k": input.dedupe_key}).scalar()
@@ -111,7 +111,7 @@ def put(conn: Any, input: Input, now_ms: int, *, passes_lanes: bool, state: str 
         "lane": str(input.address),
         "kind": input.kind.value,
         "principal": str(input.principal),
-        "body": _encode(input),
+        "body": encode(input),
         "passes_lanes": passes_lanes,
         "not_before_ms": input.not_before_ms,
         "received_at_ms": now_ms,
@@ -154,7 +154,7 @@ def _claim(conn: Any, row: Any, owner: str, now_ms: int) -> Claimed | None:
     if not taken:
         return None
     return Claimed(
-        input=_decode(row),
+        input=decode(row),
         lease=Lease(input_id=row.id, owner=owner, epoch=epoch),
         resumed=resumed,
         turn_id=row.turn_id,
@@ -170,7 +170,9 @@ def _fenced(conn: Any, statement: Any, lease: Lease, **values: Any) -> None:
 
 def check(conn: Any, lease: Lease, now_ms: int) -> None:
     """Renew a lease, and so make sure that it is still held; raises LeaseLost."""
-    _fenced(conn, _keep, lease, until=now_ms + LEASE_MS)
+    until = now_ms + LEASE_MS
+    _fenced(conn, _keep, lease, until=until)
+    _with_joined(conn, lease, lease_until_ms=until)
 
 
 def opened(conn: Any, lease: Lease, turn_id: int) -> None:
@@ -179,13 +181,20 @@ def opened(conn: Any, lease: Lease, turn_id: int) -> None:
 
 
 def finish(conn: Any, lease: Lease) -> None:
-    """Mark an input as done; raises LeaseLost."""
+    """Mark an input, and what was joined with it, as done; raises LeaseLost."""
     _fenced(conn, _finish, lease)
+    _with_joined(conn, lease, state="done", lease_owner="")
 
 
 def release(conn: Any, lease: Lease) -> None:
     """Give an unfinished input back, for the next start; nothing happens when the lease is lost."""
-    conn.execute(_release, {"row": lease.input_id, "holder": lease.owner, "held": lease.epoch})
+    if conn.execute(_release, {"row": lease.input_id, "holder": lease.owner, "held": lease.epoch}).rowcount:
+        _with_joined(conn, lease, state="waiting", lease_owner="")
+
+
+def _with_joined(conn: Any, lease: Lease, **values: Any) -> None:
+    if lease.joined:
+        conn.execute(update(inbox).where(inbox.c.id.in_(lease.joined)).values(**values))
 
 
 def open_lanes(conn: Any, now_ms: int) -> list[str]:
@@ -237,7 +246,8 @@ def forget_old(conn: Any, now_ms: int, limit: int = 500) -> int:
     return len(ids)
 
 
-def _encode(input: Input) -> str:
+def encode(input: Input) -> str:
+    """Return what stands in a row's body."""
     body: dict[str, Any] = {"text": input.text}
     if input.author_name:
         body["author_name"] = input.author_name
@@ -254,7 +264,8 @@ def _encode(input: Input) -> str:
     return _HALF_CHARACTER.sub(lambda half: f"\\\\u{ord(half.group()):04x}", compact(body))
 
 
-def _decode(row: Any) -> Input:
+def decode(row: Any) -> Input:
+    """Return the input of a row that was read as `ROW`."""
     body = json.loads(row.body)
     return Input(
         kind=InputKind(row.kind),

@@ -3,36 +3,79 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import structlog
 
 from core.contracts.inputs import Address, Principal, Role
+from core.contracts.services import Database
 from core.interface_base import InterfaceBase
+from core.services import roles
+from core.settings import Access
 
 log = structlog.get_logger("rekku.people")
 
 
 class People:
-    """Knows the role of every principal. `trainer_ids`: as `interface:user_id`. `strangers`: the role of the rest."""
+    """Knows the role of every principal, without a look at the database: that is on every turn's way.
+
+    trainer_ids: as `interface:user_id`; nobody else is ever a trainer but whom an interface knows to be its owner.
+    The other roles are kept from the table `people`, see `refresh`. access: what everybody else is; with TRAINERS
+    the table counts for nothing but what it blocks.
+    """
 
     def __init__(
-        self,
-        trainer_ids: Iterable[str],
-        strangers: Role,
-        interfaces: Callable[[], Mapping[str, InterfaceBase]],
+        self, trainer_ids: Iterable[str], access: Access, interfaces: Callable[[], Mapping[str, InterfaceBase]]
     ) -> None:
+        self.access = access
         self._trainer_ids = frozenset(trainer_ids)
-        self._strangers = strangers
+        self._strangers = Role.GUEST if access is Access.OPEN else Role.BLOCKED
         self._interfaces = interfaces
+        self._roles: dict[str, Role] = {}
+        self._revision = 0
+        self._unsure = True
+        self._notes = 0
 
     def role(self, principal: Principal) -> Role:
         """Return the role that a principal has now."""
-        if str(principal) in self._trainer_ids:
+        text = str(principal)
+        if text in self._trainer_ids:
             return Role.TRAINER
         interface = self._interfaces().get(principal.interface)
         if interface is not None and principal.user_id in _local_trainers(interface):
             return Role.TRAINER
-        return self._strangers
+        if self.access is Access.TRAINERS:
+            return Role.BLOCKED
+        return self._roles.get(text, self._strangers)
+
+    def shut_out(self, principal: Principal) -> bool:
+        """Whether a principal was blocked by name, and is not just unknown."""
+        return self._roles.get(str(principal)) is Role.BLOCKED
+
+    async def refresh(self, database: Database) -> None:
+        """Read the roles again, if they may have changed since."""
+        if not self._unsure and await database.read(roles.revision) == self._revision:
+            return
+        notes = self._notes
+        # Behind the transaction of a change that was noted, which a mere read could overtake.
+        revision, known = await database.transact(
+            lambda conn: (roles.revision(conn), roles.everyone(conn)), durable=False
+        )
+        if notes == self._notes:
+            self._revision, self._roles, self._unsure = revision, known, False
+
+    def note(self, principal: Principal, role: Role | None) -> None:
+        """Change what is known of a principal, in the transaction that writes it; None: nothing any more.
+
+        The transaction may still be undone, so the next `refresh` looks at what the table really says.
+        """
+        changed: dict[str, Any] = {**self._roles}
+        changed.pop(str(principal), None)
+        if role is not None:
+            changed[str(principal)] = role
+        self._notes += 1
+        self._roles = changed
+        self._unsure = True
 
     def alone(self, principal: Principal, address: Address) -> bool:
         """Whether a chat is the private one of a principal, in which nobody else talks."""

@@ -26,18 +26,25 @@ Choice = TypeVar("Choice", bound=StrEnum)
 
 def read_rules(tables: Iterable[Mapping[str, Json]]) -> list[Rule]:
     """Read the rules, in their order, counted from 1; raises ConfigurationError that names every wrong one."""
-    rules: list[Rule] = []
-    mistakes: list[str] = []
+    rules, wrong = read_each(tables)
+    if wrong:
+        mistakes = [f"{place}: {mistake}" for place, mistake in wrong.items()]
+        text = mistakes[0] if len(mistakes) == 1 else "\n- ".join([f"{len(mistakes)} rules are wrong:", *mistakes])
+        raise ConfigurationError(text, cure="docs/configuration.md says how a rule is written.")
+    return list(rules.values())
+
+
+def read_each(tables: Iterable[Mapping[str, Json]]) -> tuple[dict[str, Rule], dict[str, str]]:
+    """Return the rules that can be read, and what is wrong with the others, by place ("policy.rules[1]")."""
+    rules: dict[str, Rule] = {}
+    wrong: dict[str, str] = {}
     for position, table in enumerate(tables, 1):
         place = f"policy.rules[{position}]"
         try:
-            rules.append(_read_rule(place, table))
+            rules[place] = _read_rule(place, table)
         except ValueError as error:
-            mistakes.append(f"{place}: {error}")
-    if mistakes:
-        text = mistakes[0] if len(mistakes) == 1 else "\n- ".join([f"{len(mistakes)} rules are wrong:", *mistakes])
-        raise ConfigurationError(text, cure="docs/configuration.md says how a rule is written.")
-    return rules
+            wrong[place] = str(error)
+    return rules, wrong
 
 
 def _read_rule(place: str, table: Mapping[str, Json]) -> Rule:

@@ -1,7 +1,19 @@
 """Everything that a user can set, and where it is read from: the environment, `.env` and `rekku.toml`."""
 
+from core.settings.budgets import BudgetSettings
 from core.settings.components import ComponentTable
 from core.settings.load import ensure_home, load_settings
 from core.settings.model import KEYS, Access, PromptSettings, Settings
+from core.settings.values import principal_text
 
-__all__ = ["KEYS", "Access", "ComponentTable", "PromptSettings", "Settings", "ensure_home", "load_settings"]
+__all__ = [
+    "KEYS",
+    "Access",
+    "BudgetSettings",
+    "ComponentTable",
+    "PromptSettings",
+    "Settings",
+    "ensure_home",
+    "load_settings",
+    "principal_text",
+]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from core.contracts.errors import ConfigurationError
 from core.contracts.json import JsonObject
+from core.settings.budgets import BudgetSettings, TrainerBudget
 from core.settings.model import KEYS, PromptSettings, Settings
 from core.settings.problems import did_you_mean
 from core.settings.secrets import SHORTEST_SECRET
@@ -39,7 +40,7 @@ def load_settings(env: Mapping[str, str] | None = None, *, home: Path | None = N
     variables = present(os.environ if env is None else env)
     directory = absolute(home or Path(variables.get("REKKU_HOME") or f"{variables.get('HOME', '~')}/.rekku"))
     sources = Sources(directory, variables, known=frozenset(KEYS.values()), not_settings=_NOT_SETTINGS)
-    sources.read(tables=("prompt", "policy"), numbers=_NUMBERS)
+    sources.read(tables=("prompt", "budgets", "policy"), numbers=_NUMBERS)
     values: JsonObject = {**sources.values, "REKKU_HOME": directory}
     if home is not None:
         sources.origins["REKKU_HOME"] = "program"
@@ -53,6 +54,7 @@ def load_settings(env: Mapping[str, str] | None = None, *, home: Path | None = N
     )
     values.update(
         prompt=sources.tables.get("prompt", {}),
+        budgets=sources.tables.get("budgets", {}),
         policy_rules=sources.rules,
         components=sources.components,
         sources=sources.origins,
@@ -74,15 +76,26 @@ def _report(error: ValidationError, values: JsonObject, sources: Sources) -> Non
     for mistake in error.errors(include_input=False, include_url=False, include_context=False):
         key, *below = (str(part) for part in mistake["loc"])
         what = mistake["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
-        if key == "prompt":
-            name = below[0] if below else ""
-            cure = did_you_mean(name, PromptSettings.model_fields) if mistake["type"] == "extra_forbidden" else ""
-            what = "there is no such key" if mistake["type"] == "extra_forbidden" else what
-            sources.problems.add(f"{file}prompt.{name}", what, cure)
+        if key in ("prompt", "budgets"):
+            cure = ""
+            if mistake["type"] == "extra_forbidden":
+                what, cure = "there is no such key", did_you_mean(below[-1], _keys(key, len(below)))
+            elif mistake["type"] == "model_type":
+                what = f"must be a table: [{'.'.join((key, *below))}]"
+            elif key == "budgets":
+                cure = 'Write a number from 1, or "unlimited".'
+            sources.problems.add(f"{file}{'.'.join((key, *below))}", what, cure)
             continue
         value = values.get(key)
         shown = f", but is {_excerpt(value)}" if what.startswith("must") and key not in _HIDDEN else ""
         sources.problems.add(f"{key} ({sources.origins.get(key, 'default')})", f"{what}{shown}")
+
+
+def _keys(table: str, depth: int) -> Collection[str]:
+    """Return the keys that there are in a table, or in those below it."""
+    if table == "prompt":
+        return PromptSettings.model_fields
+    return BudgetSettings.model_fields if depth == 1 else TrainerBudget.model_fields
 
 
 def _excerpt(value: object) -> str:

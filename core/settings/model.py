@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StrictInt, ValidationInfo, field_validator
 
 from core.contracts.json import JsonObject
+from core.settings.budgets import UNLIMITED, BudgetSettings
 from core.settings.components import ComponentTable
 from core.settings.secrets import SHORTEST_SECRET, secret_values
 from core.settings.timezone import system_timezone
@@ -34,6 +35,12 @@ MASKED = "set"
 
 _FOR_COMPONENTS: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("engines", "openai"): {"api_key": "openai_api_key", "base_url": "openai_base_url", "model": "openai_model"},
+    ("interfaces", "telegram"): {
+        "token": "telegram_bot_token",
+        "api_base": "telegram_api_base",
+        "webhook_url": "telegram_webhook_url",
+        "webhook_secret": "telegram_webhook_secret",
+    },
     ("plugins", "weather"): {"fetch_minutes": "weather_fetch_minutes"},
 }
 """Settings that stand for a key of one component's table, and override it there."""
@@ -215,6 +222,7 @@ class Settings(BaseModel):
 
     # The tables of rekku.toml
     prompt: PromptSettings = Field(default=PromptSettings(), description="`[prompt]`.")
+    budgets: BudgetSettings = Field(default=BudgetSettings(), description="`[budgets]`, by role.")
     policy_rules: tuple[JsonObject, ...] = Field(default=(), description="`[[policy.rules]]`, for `read_rules`.")
     components: Mapping[str, Mapping[str, ComponentTable]] = Field(
         default_factory=dict, repr=False, description="Tables by kind (plugins, interfaces, engines) and name."
@@ -269,13 +277,8 @@ class Settings(BaseModel):
         return {name: value for name, value in found.items() if len(value) >= SHORTEST_SECRET}
 
     def unused(self) -> list[str]:
-        """Return a sentence for each setting that is set and has no effect in this version."""
-        telegram = ("telegram_bot_token", "telegram_api_base", "telegram_webhook_url", "telegram_webhook_secret")
-        return [
-            f"{KEYS[attribute]} is set, but this version does not come with a Telegram interface: it has no effect."
-            for attribute in telegram
-            if getattr(self, attribute) is not None
-        ]
+        """Return a sentence for each setting that is set and has no effect in this version: none has."""
+        return []
 
     def describe(self) -> list[tuple[str, str, str]]:
         """Return (key, value, source) of each setting, for people; "set" stands for a secret."""
@@ -286,6 +289,11 @@ class Settings(BaseModel):
         for key, value in self.prompt:
             name = f"prompt.{key}"
             rows.append((name, str(value), self.sources.get(name, "default")))
+        for role, budget in self.budgets:
+            for key, value in budget:
+                is_set = key in budget.model_fields_set
+                source = self.sources.get(f"budgets.{role}", "program") if is_set else "default"
+                rows.append((f"budgets.{role}.{key}", UNLIMITED if value is None else str(value), source))
         return rows
 
     def _source(self, attribute: str) -> str:

@@ -49,7 +49,8 @@ def _zone(name: str) -> str:
     return name
 
 
-def _principal(text: str) -> str:
+def principal_text(text: str) -> str:
+    """Return the text of a principal as it is; raises ValueError for one that no id stands in."""
     principal = Principal.parse(text)
     if principal.interface == "telegram" and not principal.user_id.isdecimal():
         raise ValueError(f"{text!r} holds a name, which its owner can change: write telegram:NUMBER")
@@ -105,7 +106,7 @@ Upper = BeforeValidator(_upper)
 Lower = BeforeValidator(_lower)
 AbsolutePath = Annotated[Path, AfterValidator(absolute)]
 Zone = Annotated[str, AfterValidator(_zone)]
-PrincipalText = Annotated[str, AfterValidator(_principal)]
+PrincipalText = Annotated[str, AfterValidator(principal_text)]
 EngineNames = Annotated[tuple[str, ...], AfterValidator(_engines), listed(","), Lower]
 Seconds = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Url = Annotated[str, AfterValidator(_url)]

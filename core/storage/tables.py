@@ -43,6 +43,7 @@ inbox = Table(
     Index("inbox_open", "state", "not_before_ms"),
     Index("inbox_lane", "lane", "state", "id", mysql_length={"lane": 190}),
     Index("inbox_received", "received_at_ms"),
+    Index("inbox_principal", "principal", "state", "not_before_ms"),
     **_MYSQL,
 )
 """What came in. state: waiting, running, done."""
@@ -80,6 +81,7 @@ turns = Table(
     Column("started_at_ms", BigInteger, nullable=False),
     Column("ended_at_ms", BigInteger, nullable=False, default=0),
     Index("turns_input", "input_id"),
+    Index("turns_principal", "principal", "started_at_ms"),
     **_MYSQL,
 )
 """state: running, awaiting_approval, complete, aborted, error."""
@@ -217,3 +219,47 @@ kv = Table(
     **_MYSQL,
 )
 """Small durable values of components, JSON."""
+
+people = Table(
+    "people",
+    metadata,
+    Column("principal", Key, primary_key=True),
+    Column("role", Word, nullable=False),
+    Column("name", Key, nullable=False, default=""),
+    Column("since_ms", BigInteger, nullable=False),
+    Column("decided_by", Key, nullable=False),
+    Column("tell", String(400), nullable=False, default=""),
+    **_MYSQL,
+)
+"""Whom a trainer let in or shut out. role: user, guest, blocked; never trainer, whom only the settings name.
+
+name: a display name, as information only. tell: the address at which they are still to be told, or "".
+"""
+
+pairings = Table(
+    "pairings",
+    metadata,
+    Column("principal", Key, primary_key=True),
+    Column("interface", Word, nullable=False),
+    Column("code", Word, nullable=False),
+    Column("name", Key, nullable=False, default=""),
+    Column("address", String(400), nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("expires_at_ms", BigInteger, nullable=False),
+    UniqueConstraint("code", name="pairings_code"),
+    Index("pairings_interface", "interface", "expires_at_ms"),
+    **_MYSQL,
+)
+"""The codes that strangers were given, one a principal."""
+
+notices = Table(
+    "notices",
+    metadata,
+    Column("principal", Key, primary_key=True),
+    Column("kind", Word, primary_key=True),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("count", Integer, nullable=False, default=1),
+    Index("notices_at", "at_ms"),
+    **_MYSQL,
+)
+"""When a principal was last told what is told once in a while, or tried what may be tried so many times."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import structlog
 
 from core.contracts.deliveries import Activity, ActivityKind
 from core.contracts.errors import LeaseLost, StorageError, StorageUnavailable
-from core.contracts.inputs import InputKind, Principal, Role
+from core.contracts.inputs import Input, InputKind, Principal, Role
 from core.contracts.outcomes import OutcomeStatus
 from core.services import inbox
 from core.turn.commit import END_STATES, abort
@@ -89,6 +90,16 @@ class Dispatcher:
         else:
             task = asyncio.get_running_loop().create_task(self._run_lane(lane), name=f"lane {lane}")
             self._lanes[lane] = task
+
+    def turned_away(self, input: Input, input_id: int, rows: list[tuple[int, str]]) -> None:
+        """Show the end of an input that gets no turn, once the deliveries about it are out."""
+        ended = Activity(kind=ActivityKind.ENDED, address=input.address, input_id=input_id, result="error")
+
+        async def show() -> None:
+            await self._settled(rows)
+            await self._env.show(ended)
+
+        self._then(show())
 
     def scan_soon(self) -> None:
         """Look at the inbox now: something was put there behind our back."""
@@ -243,6 +254,8 @@ class Dispatcher:
         )
         ended = self._activity(turn, ActivityKind.ENDED, result=result, approval_ids=waiting)
         await self._env.show(ended)
+        for input_id in turn.lease.joined:  # each of them may be waited for
+            await self._env.show(replace(ended, input_id=input_id))
 
     def _activity(self, turn: Turn, kind: ActivityKind, **more: object) -> Activity:
         return Activity(kind=kind, address=turn.input.address, input_id=turn.lease.input_id, **more)  # type: ignore[arg-type]

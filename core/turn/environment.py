@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from core.contracts.deliveries import Activity
 from core.contracts.hooks import TurnContext
+from core.contracts.inputs import Role
 from core.contracts.policy import Rule
 from core.contracts.prompts import Budget
 from core.contracts.services import Clock, Database
 from core.registry.catalogue import CatalogueEntry as Entry
 from core.registry.catalogue import Generation
+from core.services.budgets import RoleBudget
 from core.services.engines import Engines
 from core.services.foreign import ForeignCalls
 from core.services.hooks import HookRunner
@@ -55,6 +57,7 @@ class TurnEnvironment:
     tokens: TokenEstimate
     budget_tokens: Budget
     limits: Limits
+    budgets: Mapping[Role, RoleBudget]
     show: Callable[[Activity], Awaitable[None]]
     wake_outbox: Callable[[list[tuple[int, str]]], None]
     summarize: Callable[[TurnContext], None]

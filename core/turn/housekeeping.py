@@ -11,7 +11,7 @@ from core.contracts.deliveries import Delivery, Part
 from core.contracts.errors import CannotDeliver, StorageError
 from core.contracts.hooks import TurnContext
 from core.contracts.inputs import Address, Origin, Principal
-from core.services import approvals, inbox, outbox
+from core.services import approvals, inbox, notices, outbox, pairings
 from core.services.approvals import Approval
 from core.turn.environment import TurnEnvironment
 
@@ -26,10 +26,17 @@ async def keep_house(env: TurnEnvironment) -> None:
         try:
             await expire_approvals(env)
             now_ms = env.clock.now_ms()
-            await env.database.transact(lambda conn, at=now_ms: inbox.forget_old(conn, at), durable=False)  # type: ignore[misc]
+            await env.database.transact(lambda conn, at=now_ms: forget_old(conn, at), durable=False)  # type: ignore[misc]
         except StorageError as error:
             log.warning("housekeeping waits for the database", error=str(error))
         await asyncio.sleep(EVERY_S)
+
+
+def forget_old(conn: Any, now_ms: int) -> None:
+    """Delete what need not be kept any more."""
+    inbox.forget_old(conn, now_ms)
+    pairings.forget_old(conn, now_ms)
+    notices.forget_old(conn, now_ms)
 
 
 async def expire_approvals(env: TurnEnvironment) -> None:

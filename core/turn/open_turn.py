@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from core.contracts.inputs import InputKind
-from core.services import approvals, history, inbox, ledger
+from core.services import approvals, history, inbox, joined_inputs, ledger
 from core.services.inbox import Claimed
 from core.turn.environment import TurnEnvironment
 from core.turn.state import Turn
@@ -23,31 +23,43 @@ def claim_and_open(conn: Any, env: TurnEnvironment, *, lane: str = "", input_id:
 
 def _open(conn: Any, env: TurnEnvironment, claimed: Claimed, now_ms: int) -> Turn:
     input = claimed.input
-    session = history.open_session(conn, str(input.address), now_ms)
+    lane = str(input.address)
+    session = history.open_session(conn, lane, now_ms)
     turn_id = claimed.turn_id
     if not turn_id:
         turn_id = ledger.open_turn(
             conn,
             input_id=claimed.lease.input_id,
             session_id=session.id,
-            lane=str(input.address),
+            lane=lane,
             principal=str(input.principal),
             origin=input.origin.value,
             now_ms=now_ms,
         )
         inbox.opened(conn, claimed.lease, turn_id)
+        if _reads_freely(env, session.engine):
+            claimed = joined_inputs.claim_behind(conn, claimed, turn_id, now_ms)
+        again = False
+    else:
+        claimed, again = joined_inputs.claim_again(conn, claimed, now_ms), True
     turn = Turn(
         id=turn_id,
-        input=input,
+        input=claimed.input,
         lease=claimed.lease,
         session=session,
         role=env.people.role(input.principal),
         resumed=claimed.resumed,
         received_at_ms=claimed.received_at_ms,
     )
-    if claimed.turn_id:
+    if again:
         _take_up(conn, turn, now_ms)
     return turn
+
+
+def _reads_freely(env: TurnEnvironment, engine: str) -> bool:
+    """Whether several messages can be put to the engine as one: a grammar of set phrases reads one at a time."""
+    chain = env.engines.chain(engine)
+    return bool(chain) and chain[0].engine.capabilities.language_model
 
 
 def _take_up(conn: Any, turn: Turn, now_ms: int) -> None:
@@ -66,7 +78,7 @@ def _take_up(conn: Any, turn: Turn, now_ms: int) -> None:
         # Recorded by an earlier run of this continuation: its step is committed, there is nothing left to approve.
         if approval is not None and approval.state in ("approved", "used") and _is_next(turn, approval.step):
             turn.approved = approval
-        turn.input = inbox.load(conn, ledger.input_of(conn, turn.id))
+        turn.input = joined_inputs.load(conn, ledger.input_of(conn, turn.id), turn.id)
 
 
 def _is_next(turn: Turn, asked_in_step: int) -> bool:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from core.contracts.actions import MESSAGE_ACTION, ActionEnvelope
 from core.contracts.hooks import Intercept, SessionView
-from core.contracts.inputs import Input, InputKind, Role
+from core.contracts.inputs import Input, InputKind
 from core.contracts.prompts import Prompt
 from core.contracts.steps import Next, ParsedReply, ReplyError, Step
 from core.services.history import LARGEST_WINDOW
@@ -19,6 +19,7 @@ from core.turn.converse import Conversation, check_call
 from core.turn.decide import decide
 from core.turn.environment import Generation, TurnEnvironment
 from core.turn.gather import CatalogueTextCache, gather
+from core.turn.refuse import refusal, refuse
 from core.turn.stages.ask_engine import NotAnswered
 from core.turn.stages.build_prompt import build_prompt
 from core.turn.stages.check_actions import check_actions
@@ -39,7 +40,6 @@ GAVE_UP = (
     "I could not turn the model's answer into actions that are valid, so nothing of it was done. "
     "Please ask again, perhaps in other words."
 )
-STRANGER = "I do not know you ({principal}). The owner of this assistant can let you in."
 RESUMED_TOO_OFTEN = (
     "I was interrupted {times} times while I worked on your message, so I stopped. "
     "Nothing more of it is done by itself; `rekku ledger list` shows what was."
@@ -51,6 +51,9 @@ async def run_turn(turn: Turn, env: TurnEnvironment, cache: CatalogueTextCache) 
     if turn.resumed > env.limits.most_resumes:
         await abort(turn, env, "error", RESUMED_TOO_OFTEN.format(times=turn.resumed))
         return Next.LIMIT
+    if (no := await refusal(turn, env)) is not None:
+        await refuse(turn, env, no)
+        return Next.LIMIT
     while True:
         result = await take_step(turn, env, cache)
         after = await decide_and_commit(turn, env, result)
@@ -61,8 +64,6 @@ async def run_turn(turn: Turn, env: TurnEnvironment, cache: CatalogueTextCache) 
 async def take_step(turn: Turn, env: TurnEnvironment, cache: CatalogueTextCache) -> StepResult:
     """Take one step: one reply of the model (corrections included), the actions in it and their outcomes."""
     generation = env.generation()
-    if turn.role is Role.BLOCKED:
-        return StepResult(failure=STRANGER.format(principal=turn.input.principal))
     if turn.approved is not None:
         tainted = any(step.tainted for step in turn.steps)
         return await act(turn, env, generation, (turn.approved.envelope,), tainted)

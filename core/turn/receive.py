@@ -7,22 +7,40 @@ from collections.abc import Callable
 from typing import Any
 
 from core.contracts.errors import RekkuError
-from core.contracts.inputs import Accepted, Address, Input, InputKind, Principal
+from core.contracts.hooks import TurnContext
+from core.contracts.inputs import Accepted, Address, Input, InputKind, Principal, Role
 from core.contracts.json import compact
 from core.contracts.prompts import Line
-from core.services import history, inbox
+from core.services import budgets, edits, history, inbox
+from core.services.notices import Notice
 from core.turn.environment import TurnEnvironment
 from core.turn.stages.read_command import command_name
+from core.turn.tell_once import tell_once
+from core.turn.turn_away import turn_away
 
 LONGEST_TEXT = 1 << 20
+FULL_TOLD_EVERY_MS = 60 * 1000
+FULL = (
+    "{most} messages of yours wait already, which is what a {role} may have waiting. I did not take this one; send "
+    "it again when they are answered."
+)
 
 
 class Receiver:
-    """Takes inputs in. `wake(lane, input_id, passes_lanes)` tells the dispatcher of a new one."""
+    """Takes inputs in. `wake(lane, input_id, passes_lanes)` tells the dispatcher of a new one.
 
-    def __init__(self, env: TurnEnvironment, wake: Callable[[str, int, bool], None]) -> None:
+    turned_away: told of an input that gets no turn, with its row and the outbox rows about it.
+    """
+
+    def __init__(
+        self,
+        env: TurnEnvironment,
+        wake: Callable[[str, int, bool], None],
+        turned_away: Callable[[Input, int, list[tuple[int, str]]], None],
+    ) -> None:
         self._env = env
         self._wake = wake
+        self._turned_away = turned_away
         self.open = True
 
     async def receive(self, input: Input) -> Accepted:
@@ -38,10 +56,23 @@ class Receiver:
             raise RekkuError(f"A message may have at most {LONGEST_TEXT} characters.", cure="Send it in parts.")
         input, passes_lanes = self._classified(_storable(input))
         env = self._env
+        role = env.people.role(input.principal)
+        if role is Role.BLOCKED:
+            if env.people.shut_out(input.principal) or env.people.alone(input.principal, input.address):
+                return await self._turn_away(input)
+            # In front of others a stranger is not spoken to: what they say is talk like any other.
+            input = dataclasses.replace(input, addressed=False)
         now_ms = env.clock.now_ms()
-        state = "waiting" if input.addressed else "done"
+        if edits.is_edit(input):
+            return await self._take_edit(input, passes_lanes, now_ms)
+        budget = env.budgets.get(role)
+        most = budget.pending_inputs if budget is not None and input.addressed and not passes_lanes else None
+        full = False
 
         def store(conn: Any) -> tuple[int, bool]:
+            nonlocal full
+            full = most is not None and budgets.waiting_inputs(conn, str(input.principal), now_ms) >= most
+            state = "waiting" if input.addressed and not full else "done"
             stored = inbox.put(conn, input, now_ms, passes_lanes=passes_lanes, state=state)
             if not input.addressed and not stored[1]:
                 session = history.open_session(conn, str(input.address), now_ms)
@@ -52,8 +83,50 @@ class Receiver:
 
         input_id, duplicate = await env.database.transact(store)
         env.reached("input committed")
-        if not duplicate and input.addressed:
+        if full and not duplicate:
+            await self._tell_full(input, input_id, role, most)
+        elif not duplicate and input.addressed:
             self._wake(str(input.address), input_id, passes_lanes)
+        return Accepted(input_id=input_id, duplicate=duplicate)
+
+    async def _turn_away(self, input: Input) -> Accepted:
+        accepted, rows = await turn_away(self._env, input)
+        if not accepted.duplicate and input.addressed:
+            self._turned_away(input, accepted.input_id, rows)
+        return accepted
+
+    async def _tell_full(self, input: Input, input_id: int, role: Role, most: int | None) -> None:
+        env = self._env
+        since_ms = env.clock.now_ms() - FULL_TOLD_EVERY_MS + 1
+        notice = Notice(kind="pending_inputs", text=FULL.format(most=most, role=role.value), since_ms=since_ms)
+        context = TurnContext(
+            turn_id=0, principal=input.principal, role=role, address=input.address, origin=input.origin
+        )
+        self._turned_away(input, input_id, await tell_once(env, context, notice))
+
+    async def _take_edit(self, edit: Input, passes_lanes: bool, now_ms: int) -> Accepted:
+        """Take in the new form of an earlier message: it takes the place of one that waits, else it is history.
+
+        The id that is returned is that of the earlier one where that will have a turn.
+        """
+        env = self._env
+        alone = env.people.alone(edit.principal, edit.address)
+
+        def store(conn: Any) -> tuple[int, bool, bool]:
+            input_id, duplicate = inbox.put(conn, edit, now_ms, passes_lanes=False, state="done")
+            if duplicate:
+                return input_id, True, False
+            found = edits.original(conn, edit)
+            waits = found is not None and not found.begun
+            if found and waits and edits.replace_waiting(conn, found, edit, passes_lanes=passes_lanes):
+                return found.input_id, False, True
+            edits.note(conn, edit, found, now_ms, alone=alone)
+            return input_id, False, False
+
+        input_id, duplicate, waits = await env.database.transact(store)
+        env.reached("input committed")
+        if waits:
+            self._wake(str(edit.address), input_id, passes_lanes)
         return Accepted(input_id=input_id, duplicate=duplicate)
 
     def _classified(self, input: Input) -> tuple[Input, bool]:

@@ -16,6 +16,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, text
 
 from core.contracts.errors import StorageError
+from core.contracts.inputs import Address, Input, InputKind, Principal
+from core.services import inbox, roles
 from core.storage import schema
 from core.storage.sqlite import SqliteDatabase
 from core.storage.tables import metadata
@@ -50,6 +52,38 @@ async def test_nothing_is_left_to_migrate(make: Callable[[Any], None], tmp_path:
         context = MigrationContext.configure(conn, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
         assert conn.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == [schema.HEAD]
+
+
+async def test_a_database_of_the_first_version_is_brought_up_to_date_with_all_it_holds(tmp_path: Path) -> None:
+    def first(conn: Any) -> None:
+        from alembic import command
+        from alembic.config import Config
+
+        config = Config()
+        config.set_main_option("script_location", str(schema.MIGRATIONS))
+        config.attributes["connection"] = conn
+        command.upgrade(config, "0001")
+
+    path = tmp_path / "old.db"
+    tables = await made_by(first, path)
+    assert "people" not in tables
+    database = SqliteDatabase(path)
+    await database.start()
+    hello = Input(
+        kind=InputKind.MESSAGE, principal=Principal("t", "1"), address=Address("t", "1"), dedupe_key="1", text="hello"
+    )
+    await database.transact(lambda conn: inbox.put(conn, hello, 5, passes_lanes=False))
+    assert await schema.upgrade(database) == "0001"
+    assert await database.read(schema.revision) == schema.HEAD
+    claimed = await database.transact(lambda conn: inbox.claim_head(conn, "t:1", "me", 6))
+    assert claimed is not None
+    assert claimed.input == hello
+    assert await database.read(roles.everyone) == {}
+    await database.stop()
+    created = await made_by(schema.create_all, tmp_path / "created.db")
+    with closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute("SELECT name FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
+    assert {name for (name,) in rows} == created.keys()
 
 
 def test_head_is_the_newest_migration() -> None:

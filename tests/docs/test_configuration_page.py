@@ -10,19 +10,20 @@ import pytest
 
 from core.services.policy import KEYS as RULE_KEYS
 from core.services.policy import read_rules
-from core.settings import KEYS, PromptSettings, Settings, load_settings
+from core.settings import KEYS, BudgetSettings, PromptSettings, Settings, load_settings
 
 PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
 ROWS = dict(re.findall(r"^\| `([^`]+)` \| (.*?) \| .+ \|$", PAGE, re.MULTILINE))
 RULE_ROWS = re.findall(r"^\| `([^`]+)` \| [^|]+ \|$", PAGE, re.MULTILINE)
 EXAMPLES: list[str] = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
 COMPONENT_KEYS = {"enabled", "priority"}
+BUDGETS = {f"budgets.{role}.{key}": bound for role, budget in BudgetSettings() for key, bound in budget}
 OF_THIS_MACHINE = {"REKKU_HOME": "`~/.rekku`", "REKKU_TIMEZONE": "the system's"}
 
 
 def test_the_page_and_the_settings_name_the_same() -> None:
     prompt = {f"prompt.{key}" for key in PromptSettings.model_fields}
-    assert ROWS.keys() - COMPONENT_KEYS == set(KEYS.values()) | prompt
+    assert ROWS.keys() - COMPONENT_KEYS == set(KEYS.values()) | prompt | BUDGETS.keys()
     assert ROWS.keys() >= COMPONENT_KEYS
 
 
@@ -43,6 +44,11 @@ def test_the_defaults_are_true(attribute: str, key: str) -> None:
 @pytest.mark.parametrize("key", PromptSettings.model_fields)
 def test_the_defaults_of_the_prompt_are_true(key: str) -> None:
     assert ROWS[f"prompt.{key}"] == _written(PromptSettings.model_fields[key].default)
+
+
+@pytest.mark.parametrize(("key", "bound"), BUDGETS.items())
+def test_the_defaults_of_the_budgets_are_true(key: str, bound: int | None) -> None:
+    assert ROWS[key] == ("unlimited" if bound is None else str(bound))
 
 
 def test_the_page_and_the_rules_name_the_same() -> None:

@@ -18,6 +18,8 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import structlog
+
 import core.app
 import core.storage.sqlite
 from core.app import App
@@ -41,6 +43,7 @@ class Job:
     die_at, die_after: `os._exit` at the n-th passing of this label. stop_at: leave the App in good order when this
     label is passed first, with `drain_s` seconds for what runs. think_s, act_s, send_s: how long the model, an
     external action and a send take. busy_s: how long a statement waits for a file that another process has locked.
+    joins: messages that wait become one turn.
     """
 
     job: int
@@ -55,6 +58,7 @@ class Job:
     act_s: float = 0.0
     send_s: float = 0.0
     busy_s: float = 5.0
+    joins: bool = False
 
 
 async def run(job: Job) -> int:
@@ -77,7 +81,7 @@ async def run(job: Job) -> int:
         settings(Path(job.home)),
         plugins=[Actions(records, job.act_s)],
         interfaces=[_named(platform)],
-        engines=[Model(records, job.think_s)],
+        engines=[Model(records, job.think_s, job.joins)],
         reached=reached,
     )
     code = 0
@@ -100,7 +104,9 @@ def settings(home: Path) -> Settings:
         access=Access.OPEN,
         trainer_ids=frozenset({f"{PLATFORM}:{TRAINER}"}),
         policy_rules=({"action": "risky", "verdict": "ask"},),
-        components={"plugins": {name: ComponentTable(enabled=False) for name in ("weather", "dice", "time")}},
+        components={
+            "plugins": {name: ComponentTable(enabled=False) for name in ("weather", "dice", "time", "terminal")}
+        },
     )
 
 
@@ -141,6 +147,7 @@ def _in_fork(job: Job) -> None:
 
 def serve() -> None:
     """Serve jobs from stdin until it ends."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # stdout is what `_tell` answers on
     with tempfile.TemporaryDirectory() as place:
         asyncio.run(run(Job(job=0, home=f"{place}/home", world=place)))  # imports what is imported when it is used
     running: dict[int, int] = {}

@@ -81,11 +81,13 @@ class Children:
 
     async def _listen(self) -> None:
         assert self._process.stdout is not None
-        async for line in self._process.stdout:
-            event = json.loads(line)
-            if "pid" in event:
-                self._begun.pop(event["job"]).set_result(event["pid"])
-            else:
-                self._ended.pop(event["job"]).set_result(event["code"])
-        for waiting in [*self._begun.values(), *self._ended.values()]:
-            waiting.set_exception(RuntimeError("the process that forks children has ended"))
+        try:
+            async for line in self._process.stdout:
+                event = json.loads(line)
+                if "pid" in event:
+                    self._begun.pop(event["job"]).set_result(event["pid"])
+                else:
+                    self._ended.pop(event["job"]).set_result(event["code"])
+        finally:
+            for waiting in [*self._begun.values(), *self._ended.values()]:
+                waiting.set_exception(RuntimeError("what forks children has ended, or said something else"))

@@ -148,23 +148,27 @@ REPLIES: dict[str, list[tuple[str, str]]] = {
 
 
 class Model(EngineBase):
-    """Answers the first word of what the user said as `REPLIES` has it, and outcomes with a message about them."""
+    """Answers the first word of what the user said as `REPLIES` has it, and outcomes with a message about them.
+
+    joins: whether it is given messages that wait together.
+    """
 
     auto_rank = 0
 
-    def __init__(self, records: Records, think_s: float) -> None:
+    def __init__(self, records: Records, think_s: float, joins: bool = False) -> None:
         self.records = records
         self.think_s = think_s
+        self.joins = joins
 
     @property
     def capabilities(self) -> EngineCapabilities:
-        return EngineCapabilities()
+        return EngineCapabilities(language_model=self.joins)
 
     async def complete(self, request: EngineRequest) -> EngineReply:
         asked = next(m.content for m in request.messages if m.source is Source.PRINCIPAL)
         outcomes = [m.content for m in request.messages if m.source is Source.OUTCOMES]
-        kind, token = asked.split()
-        self.records.add(CALLS, token=token, step=len(outcomes), outcomes=outcomes)
+        kind, token, *_ = asked.split()
+        self.records.add(CALLS, token=token, step=len(outcomes), outcomes=outcomes, asked=asked)
         if self.think_s:
             await asyncio.sleep(self.think_s)
         if outcomes:

@@ -24,10 +24,10 @@ async def test_a_lane_takes_its_turns_in_order() -> None:
         await asyncio.sleep(0.05 if request.messages[-1].content == "0" else 0)
         return echo(request)
 
-    async with running_app(engine=ScriptedEngine(otherwise=dawdle)) as kit:
+    async with running_app(engine=ScriptedEngine(otherwise=dawdle), access="open") as kit:
         for number in range(10):
-            await kit.interface.say(str(number))
-        assert await kit.interface.replies(10) == [str(number) for number in range(10)]
+            await kit.interface.say(str(number), user_id=f"u{number}", chat_id="room")
+        assert await kit.interface.replies(10, chat_id="room") == [str(number) for number in range(10)]
 
 
 async def test_lanes_go_side_by_side_and_a_hanging_model_holds_up_one_alone() -> None:
@@ -38,9 +38,9 @@ async def test_lanes_go_side_by_side_and_a_hanging_model_holds_up_one_alone() ->
             await never.wait()
         return echo(request)
 
-    async with running_app(engine=ScriptedEngine(otherwise=answer)) as kit:
+    async with running_app(engine=ScriptedEngine(otherwise=answer), access="open") as kit:
         await kit.interface.say("hang", chat_id="stuck")
-        await kit.interface.say("behind it", chat_id="stuck")
+        await kit.interface.say("behind it", user_id="ann", chat_id="stuck")
         for number in range(20):
             await kit.interface.say("quick", chat_id=f"chat{number}")
         for number in range(20):
@@ -186,8 +186,8 @@ async def test_work_that_was_accepted_is_done_after_a_restart(tmp_path: Path) ->
     workshop = Workshop()
     async with running_app(engine=ScriptedEngine(("wait", {})), plugins=[workshop], home=tmp_path) as kit:
         await kit.interface.say("wait", chat_id="a")
-        await kit.interface.say("behind", chat_id="a")
         await workshop.waiting.wait()
+        await kit.interface.say("behind", chat_id="a")
         kit.app.dispatcher._open = False  # nothing more is taken up: the process goes down now
         stopping = asyncio.create_task(kit.app.dispatcher.stop(0))
         await stopping

@@ -46,6 +46,23 @@ def test_the_defaults(tmp_path: Path) -> None:
     assert not (tmp_path / ".rekku").exists(), "reading settings creates nothing"
 
 
+def test_a_budget_that_is_set_in_part_keeps_its_other_defaults(tmp_path: Path) -> None:
+    user = '[budgets.user]\nturns_per_hour = 5\nengine_tokens_per_day = "unlimited"\n'
+    settings = load(tmp_path, user + "[budgets.trainer]\npending_inputs = 9")
+    assert settings.budgets.user.model_dump() == {
+        "turns_per_hour": 5,
+        "engine_tokens_per_day": None,
+        "pending_inputs": 20,
+    }
+    assert settings.budgets.guest.turns_per_hour == 10
+    assert settings.budgets.trainer.model_dump(exclude_none=True) == {"pending_inputs": 9}
+    rows = {key: (value, source) for key, value, source in settings.describe()}
+    file = str(tmp_path / "rekku.toml")
+    assert rows["budgets.user.turns_per_hour"] == ("5", file)
+    assert rows["budgets.user.engine_tokens_per_day"] == ("unlimited", file)
+    assert rows["budgets.user.pending_inputs"] == ("20", "default")
+
+
 def test_every_setting_says_what_it_is() -> None:
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
 
@@ -172,6 +189,14 @@ def test_a_wrong_variable_is_refused(tmp_path: Path, env: dict[str, str], parts:
         ('[prompt]\nhistory_tokens = "3"', ["prompt.history_tokens", "integer"]),
         ("[prompt]\nsummary_tokens = -3", ["prompt.summary_tokens"]),
         ("prompt = 3", ["prompt", "must be a table"]),
+        ("[budgets.user]\nturns_per_our = 3", ["budgets.user.turns_per_our", "Did you mean turns_per_hour?"]),
+        ("[budgets.users]\nturns_per_hour = 3", ["budgets.users", "Did you mean user?"]),
+        ("[budgets]\nturns_per_hour = 3", ["budgets.turns_per_hour", "there is no such key"]),
+        ("[budgets.user]\nturns_per_hour = 0", ["budgets.user.turns_per_hour", "greater than or equal to 1"]),
+        ('[budgets.guest]\npending_inputs = "many"', ["budgets.guest.pending_inputs", "integer", "unlimited"]),
+        ("[budgets.guest]\npending_inputs = true", ["budgets.guest.pending_inputs", "integer"]),
+        ("[budgets]\nguest = 3", ["budgets.guest", "must be a table: [budgets.guest]"]),
+        ("budgets = 3", ["budgets", "must be a table"]),
         ("[plugins]\ndice = 3", ["plugins.dice", "must be a table"]),
         ('[plugins.dice]\nREKKU_ENGINE = "x"', ["[plugins.dice]", "REKKU_ENGINE stands below", "Move it above"]),
         ("[policy]\nrule = 3", ["policy.rule", "[[policy.rules]]"]),
@@ -367,10 +392,18 @@ def test_every_secret_is_known_and_none_is_shown(tmp_path: Path) -> None:
     assert set(KEYS.values()) <= rows.keys()
 
 
-def test_what_has_no_effect_yet_is_told(tmp_path: Path) -> None:
-    assert load(tmp_path).unused() == []
-    [sentence] = load(tmp_path, TELEGRAM_BOT_TOKEN="1:telegramtoken").unused()
-    assert "TELEGRAM_BOT_TOKEN" in sentence
+def test_telegram_settings_stand_for_keys_of_its_interface(tmp_path: Path) -> None:
+    settings = load(
+        tmp_path,
+        '[interfaces.telegram]\napi_base = "http://localhost:1"\nanswer = "always"',
+        TELEGRAM_BOT_TOKEN="1:telegramtoken",
+        TELEGRAM_API_BASE="http://localhost:8081",
+    )
+    values = settings.component("interfaces", "telegram").values
+    assert values["token"].get_secret_value() == "1:telegramtoken"
+    assert values["api_base"] == "http://localhost:8081"
+    assert values["answer"] == "always"
+    assert settings.unused() == []
 
 
 @pytest.mark.parametrize(

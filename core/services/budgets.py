@@ -1,0 +1,72 @@
+"""Budgets: what one principal may use, counted from the tables, so that a restart forgets nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, literal_column, select
+
+from core.contracts.inputs import InputKind
+from core.storage.tables import inbox, replies, turns
+
+HOUR_MS = 3600 * 1000
+DAY_MS = 24 * HOUR_MS
+_BYTES_PER_TOKEN = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleBudget:
+    """What a principal of a role may use; None is without bound.
+
+    turns_per_hour and engine_tokens_per_day: within an hour and a day of UTC. pending_inputs: at once.
+    """
+
+    turns_per_hour: int | None = None
+    engine_tokens_per_day: int | None = None
+    pending_inputs: int | None = None
+
+
+_is_open = inbox.c.state.in_([literal_column("'waiting'"), literal_column("'running'")])
+_used = func.coalesce(replies.c.prompt_tokens, replies.c.prompt_bytes // _BYTES_PER_TOKEN) + func.coalesce(
+    replies.c.completion_tokens, func.length(replies.c.text) // _BYTES_PER_TOKEN
+)
+"""What a server does not tell is estimated."""
+
+
+def turns_before(conn: Any, principal: str, turn_id: int, since_ms: int) -> int:
+    """Return how many turns of a principal began before this one, at or after `since_ms`; commands do not count."""
+    statement = (
+        select(func.count())
+        .select_from(turns.join(inbox, inbox.c.id == turns.c.input_id))
+        .where(
+            turns.c.principal == principal,
+            turns.c.started_at_ms >= since_ms,
+            turns.c.id < turn_id,
+            turns.c.origin == literal_column("'user'"),
+            inbox.c.kind != InputKind.COMMAND.value,
+        )
+    )
+    return int(conn.execute(statement).scalar())
+
+
+def tokens_since(conn: Any, principal: str, since_ms: int) -> int:
+    """Return how many tokens the engine calls in turns of a principal took that began at or after `since_ms`."""
+    statement = (
+        select(func.coalesce(func.sum(_used), 0))
+        .select_from(turns.join(replies, replies.c.turn_id == turns.c.id))
+        .where(turns.c.principal == principal, turns.c.started_at_ms >= since_ms)
+    )
+    return int(conn.execute(statement).scalar())
+
+
+def waiting_inputs(conn: Any, principal: str, now_ms: int) -> int:
+    """Return how many inputs of a principal wait for their turn or have it now; reminders to come do not count."""
+    statement = (
+        select(func.count())
+        .select_from(inbox)
+        .where(
+            inbox.c.principal == principal, _is_open, inbox.c.passes_lanes.is_(False), inbox.c.not_before_ms <= now_ms
+        )
+    )
+    return int(conn.execute(statement).scalar())

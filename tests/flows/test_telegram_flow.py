@@ -1,0 +1,158 @@
+"""Telegram through the real App and a Bot API over HTTP: what users write and what the platform shows them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from core.ai_plugin_base import ActionContext, AIPluginBase, action
+from core.contracts.json import JsonObject
+from core.settings import Access
+from tests.support.bot_api import BotApi, Effect, Fault, Person, button_press, message, private
+from tests.support.telegram_app import TRAINER, telegram_app
+
+USER, STRANGER = 9, 66
+GROUP = -100123
+
+
+class Door(AIPluginBase):
+    """Opens a door, which only trainers may."""
+
+    def __init__(self) -> None:
+        self.opened: list[str] = []
+
+    @action(effect="external", permission="trainer", command="open", phrases=["open the {name} door"])
+    async def open_door(self, ctx: ActionContext, name: str) -> str:
+        """Open a door."""
+        self.opened.append(name)
+        return f"The {name} door is open."
+
+
+ASKING: JsonObject = {"verdict": "ask", "action": "open_door"}
+
+
+def data_of(question: Effect, label: str) -> str:
+    """Return the callback data of a button."""
+    buttons = [button for row in question.params["reply_markup"]["inline_keyboard"] for button in row]
+    return next(str(button["callback_data"]) for button in buttons if button["text"] == label)
+
+
+async def test_a_message_is_answered_once(tmp_path: Path) -> None:
+    async with BotApi() as api, telegram_app(api, tmp_path / "home"):
+        api.world.say(private(TRAINER, "roll a die"))
+        await api.world.until(lambda: api.world.texts(TRAINER) and not api.world.waiting)
+        for update in list(api.world.confirmed):
+            api.world.push(update)  # the platform sends it once more
+        await api.world.until(lambda: not api.world.waiting)
+        api.world.say(private(TRAINER, "/help"))
+        await api.world.until(lambda: len(api.world.texts(TRAINER)) == 2)
+        help_, reply = api.world.sent(TRAINER)[1], api.world.sent(TRAINER)[0]
+    assert reply.text.strip()
+    assert {entity["type"] for entity in help_.params["entities"]} >= {"bold", "code"}
+    assert "**" not in help_.text
+
+
+async def test_topics_and_groups(tmp_path: Path) -> None:
+    async with BotApi() as api, telegram_app(api, tmp_path / "home"):
+        api.world.say(
+            message(GROUP, USER, "roll a die", thread_id=5),  # not meant for it
+            message(GROUP, USER, "rekku, roll a die", thread_id=5),
+            message(GROUP, USER, "rekku, roll a die"),
+        )
+        await api.world.until(lambda: len(api.world.sent(GROUP)) == 2)
+        await api.world.until(lambda: not api.world.waiting)
+    assert sorted(str(effect.thread_id) for effect in api.world.sent(GROUP)) == ["5", "None"]
+
+
+async def test_a_flooded_chat_holds_up_no_other(tmp_path: Path) -> None:
+    async with BotApi() as api, telegram_app(api, tmp_path / "home"):
+        api.world.flood(TRAINER, 3)
+        api.world.say(private(TRAINER, "roll a die"))
+        await api.world.until(lambda: api.world.floods)
+        until = api.world.floods[TRAINER]
+        api.world.say(private(USER, "roll a die"))
+        await api.world.until(lambda: api.world.texts(USER))
+        assert api.world.clock() < until
+        await api.world.until(lambda: api.world.texts(TRAINER))
+    assert api.world.sent(TRAINER)[0].at_s >= until
+    assert api.world.violations == []
+    assert len(api.world.texts(TRAINER)) == 1
+
+
+async def test_a_lost_answer_repeats_one_message_and_a_blocked_chat_none(tmp_path: Path) -> None:
+    async with BotApi() as api, telegram_app(api, tmp_path / "home"):
+        api.world.blocked.add(STRANGER)
+        api.world.faults.append(Fault(method="sendMessage", chat_id=TRAINER, drop="after"))
+        api.world.say(private(STRANGER, "roll a die"), private(TRAINER, "roll a die"))
+        await api.world.until(lambda: len(api.world.texts(TRAINER)) == 2)
+        api.world.blocked.clear()
+        api.world.say(private(STRANGER, "roll a die"))
+        await api.world.until(lambda: api.world.texts(STRANGER))
+    assert len(set(api.world.texts(TRAINER))) == 1
+    assert len(api.world.texts(STRANGER)) == 1
+
+
+async def test_a_trainer_approves_by_button_and_nobody_else(tmp_path: Path) -> None:
+    door = Door()
+    async with (
+        BotApi() as api,
+        telegram_app(api, tmp_path / "home", plugins=(door,), policy_rules=(ASKING,), trainers=(TRAINER, 8)),
+    ):
+        api.world.say(message(GROUP, TRAINER, "/open front"))
+        await api.world.until(lambda: api.world.sent(GROUP))
+        [question] = api.world.sent(GROUP)
+        under, once = api.world.message_of(question), data_of(question, "Once")
+        for wrong in (Person(id=USER, first_name="telegram:7"), Person(id=8)):  # a user, and the other trainer
+            api.world.say(button_press(wrong, under, once))
+        api.world.say(button_press(USER, under, once, query_id="forged") | {"from": {"id": TRAINER}})
+        await api.world.until(lambda: len(api.world.of("answerCallbackQuery")) == 3)
+        await api.world.until(lambda: len(api.world.sent(GROUP)) == 4)
+        assert door.opened == []
+        api.world.say(button_press(TRAINER, under, once))
+        await api.world.until(lambda: "The front door is open." in " ".join(api.world.texts(GROUP)))
+        api.world.say(button_press(TRAINER, under, once))  # pressed again
+        await api.world.until(lambda: any("not waiting any more" in text for text in api.world.texts(GROUP)))
+    assert door.opened == ["front"]
+
+
+async def test_what_a_user_asks_is_put_to_trainers_in_private(tmp_path: Path) -> None:
+    door = Door()
+    rules: tuple[JsonObject, ...] = ({"verdict": "ask", "action": "open_door", "who": "telegram:9"},)
+    async with BotApi() as api, telegram_app(api, tmp_path / "home", plugins=(door,), policy_rules=rules):
+        api.world.say(message(GROUP, USER, "/open back"))
+        await api.world.until(lambda: api.world.sent(TRAINER))
+        [question] = api.world.sent(TRAINER)
+        api.world.say(private(USER, data_of(question, "Once")))  # typed by who asked
+        await api.world.until(lambda: api.world.sent(USER))
+        assert door.opened == []
+        api.world.say(button_press(TRAINER, api.world.message_of(question), data_of(question, "No")))
+        await api.world.until(lambda: any("denied" in text for text in api.world.texts(GROUP)))
+    assert door.opened == []
+
+
+async def test_nobody_but_a_trainer_by_id(tmp_path: Path) -> None:
+    """Names, forwarded orders, anonymous admins, edits of others: none of them opens the door."""
+    door = Door()
+    trainer_said: JsonObject = {"type": "user", "date": 1, "sender_user": Person(id=TRAINER).as_json()}
+    by_trainer = message(GROUP, TRAINER, "/open a")["message"]
+    anonymous = Person(id=1087968824, first_name="Group", is_bot=True)
+    async with BotApi() as api, telegram_app(api, tmp_path / "home", plugins=(door,)):
+        attempts = [
+            message(GROUP, Person(id=USER, first_name="Ada", username="trainer"), "/open a"),
+            message(GROUP, USER, "/open a", forward_origin=trainer_said),
+            message(GROUP, USER, "rekku, open the a door", reply_to_message=by_trainer),
+            message(GROUP, anonymous, "/open a", sender_chat={"id": GROUP, "type": "supergroup", "title": "x"}),
+            message(GROUP, TRAINER, "/open a", sender_chat={"id": -1005, "type": "channel", "title": "x"}),
+            private(TRAINER, "/open a", forward_origin={"type": "hidden_user", "date": 1, "sender_user_name": "E"}),
+            private(TRAINER, "open the a door", via_bot=Person(id=3, is_bot=True).as_json()),
+        ]
+        api.world.say(*attempts, private(TRAINER, "/open b"))
+        await api.world.until(lambda: any("b door is open" in text for text in api.world.texts(TRAINER)))
+        await api.world.until(lambda: not api.world.waiting)
+    assert door.opened == ["b"]
+
+
+async def test_a_refused_stranger_is_told_nothing_secret(tmp_path: Path) -> None:
+    async with BotApi() as api, telegram_app(api, tmp_path / "home", access=Access.TRAINERS):
+        api.world.say(private(STRANGER, "/status"), private(TRAINER, "roll a die"))
+        await api.world.until(lambda: api.world.texts(TRAINER))
+    assert not any("Engine" in text for text in api.world.texts(STRANGER))
