@@ -52,6 +52,8 @@ def action(
     model: bool = True,
     passes_lanes: bool = False,
     destination_field: str = "",
+    plants: bool = False,
+    compensation: str = "",
     phrases: Iterable[str] = (),
     display: DisplayHints | None = None,
 ) -> Callable[[F], F]:
@@ -74,6 +76,8 @@ def action(
             model=model,
             passes_lanes=passes_lanes,
             destination_field=destination_field,
+            plants=plants,
+            compensation=compensation,
             phrases=tuple(phrases),
             display=display or DisplayHints(),
         )

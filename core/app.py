@@ -32,6 +32,7 @@ from core.services.hooks import HookRunner
 from core.services.mask import Masker
 from core.services.people import People
 from core.services.policy import read_rules
+from core.services.schedule import StoredSchedule
 from core.services.tokens import TokenEstimate
 from core.settings import Settings, ensure_home
 from core.storage import schema
@@ -44,9 +45,11 @@ from core.turn.dispatch import Dispatcher
 from core.turn.environment import Limits, TurnEnvironment
 from core.turn.housekeeping import keep_house
 from core.turn.keep_people import keep_people
+from core.turn.keep_schedule import ScheduleKeeper
 from core.turn.outgoing import Outgoing
 from core.turn.people_actions import PeopleActions
 from core.turn.receive import Receiver
+from core.turn.reroute_reminder import parts_instead
 from core.turn.summarize import summarize
 
 log = structlog.get_logger("rekku.app")
@@ -87,6 +90,7 @@ class App:
             self.masker.learn(name, value)
         self.database = database or SqliteDatabase(settings.database_path)
         self.foreign = ForeignCalls()
+        self._schedule = StoredSchedule(self.database, self.clock)
         self._objects = {"plugin": tuple(plugins), "interface": tuple(interfaces), "engine": tuple(engines)}
         self._serve = serve
         self._reached = reached
@@ -106,6 +110,7 @@ class App:
         self.env: TurnEnvironment
         self.dispatcher: Dispatcher
         self.deliverer: Deliverer
+        self.schedule_keeper: ScheduleKeeper
         self._receiver: Receiver
 
     async def __aenter__(self) -> App:
@@ -194,6 +199,7 @@ class App:
         self._stack.push_async_callback(self._stop_serving)
         await self.deliverer.start()
         await self.dispatcher.start()
+        self._own(self.schedule_keeper.run(), "schedule")
         self._own(keep_house(self.env), "housekeeping")
         self._own(keep_people(self.env), "people")
 
@@ -209,6 +215,7 @@ class App:
             masker=self.masker,
             interfaces=lambda: self._interfaces,
             reached=self._reached,
+            instead=lambda dead, reason: parts_instead(self.env, dead, reason),
         )
         prompt = settings.prompt
         self.env = TurnEnvironment(
@@ -240,10 +247,13 @@ class App:
             budgets=_budgets(settings),
             show=self._show,
             wake_outbox=self.deliverer.wake,
+            schedule=self._schedule,
+            wake_schedule=lambda: self.schedule_keeper.wake(),
             summarize=self._summarize_soon,
             reached=self._reached,
         )
         self.dispatcher = Dispatcher(self.env, self.deliverer.settled)
+        self.schedule_keeper = ScheduleKeeper(self.env, self.dispatcher.scan_soon)
         self._receiver = Receiver(self.env, self.dispatcher.wake, self.dispatcher.turned_away)
 
     async def _start_interfaces(self) -> None:
@@ -311,6 +321,7 @@ class App:
             timezone=self.settings.timezone,
             clock=self.clock,
             database=self.database,
+            schedule=self._schedule,
             shared_services=self.registry.services,
         )
         self._contexts[kind, name] = context

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from core.contracts.schedule import Schedule
 from core.contracts.services import Clock, Database, KeyValueStore
 from core.registry.shared_services import SharedServices
 from core.services.keyvalue import StoredKeyValues
@@ -32,6 +33,7 @@ class ComponentContext:
     clock: Clock
     database: Database
     shared_services: SharedServices
+    schedule: Schedule
     _jobs: set[asyncio.Task[None]] = field(default_factory=set)
 
     @cached_property

@@ -34,6 +34,8 @@ class ActionMark:
     model: bool
     passes_lanes: bool
     destination_field: str
+    plants: bool
+    compensation: str
     phrases: tuple[str, ...]
     display: DisplayHints = field(default_factory=DisplayHints)
 
@@ -117,6 +119,8 @@ def declare_action(plugin: str, method_name: str, function: Callable[..., Any], 
         "phrases": mark.phrases,
         "passes_lanes": mark.passes_lanes,
         "destination_field": mark.destination_field,
+        "plants": mark.plants,
+        "compensation": mark.compensation,
         "display": mark.display,
     }
     for key in ("reads_outside", "repeatable"):

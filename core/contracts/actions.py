@@ -68,6 +68,8 @@ class ActionSpec:
     model: False keeps it from the model; it can still be typed.
     passes_lanes: typed as a command it does not wait for the turn that its lane is busy with.
     destination_field: the payload field that may name another address to write to, or "".
+    plants: it leaves something that acts later by itself; a turn that the system started may not.
+    compensation: the action of the same plugin that takes it back, for `/undo`, or "".
     phrases: what the offline engine understands, such as "roll a d{sides}".
     """
 
@@ -85,6 +87,8 @@ class ActionSpec:
     model: bool = True
     passes_lanes: bool = False
     destination_field: str = ""
+    plants: bool = False
+    compensation: str = ""
     phrases: tuple[str, ...] = ()
     display: DisplayHints = field(default_factory=DisplayHints)
 
@@ -162,6 +166,9 @@ class ActionContext(Protocol):
 
     def deliver(self, delivery: Delivery) -> None:
         """Like `send`, with all that a delivery can say (buttons, time to live)."""
+
+    def compensate(self, payload: JsonObject) -> None:
+        """Say with which payload the action's `compensation` takes back what is done here; kept with the write."""
 
     def progress(self, text: str) -> None:
         """Show that work goes on; ephemeral, lost when nobody is looking."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from core.contracts.actions import ActionSpec
-from core.contracts.inputs import Address, Principal, Role
+from core.contracts.inputs import Address, Origin, Principal, Role
 from core.contracts.json import JsonObject
 
 
@@ -29,6 +29,7 @@ class Question:
     """May this action run? `payload` None asks about all payloads at once, for the catalogue.
 
     address: the chat that it is asked in. tainted: whether the step has seen text that its principal did not write.
+    origin: who started the turn.
     """
 
     spec: ActionSpec
@@ -37,6 +38,7 @@ class Question:
     role: Role
     address: Address
     tainted: bool = False
+    origin: Origin = Origin.USER
 
     @property
     def goes_elsewhere(self) -> bool:

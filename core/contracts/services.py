@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from core.contracts.json import Json
+from core.contracts.schedule import Schedule
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger  # importing it takes 90 ms; the contracts do not log
@@ -83,6 +84,8 @@ class PluginContext(Protocol):
     def database(self) -> Database: ...
     @property
     def services(self) -> Services: ...
+    @property
+    def schedule(self) -> Schedule: ...
 
     def spawn(self, job: Awaitable[None], name: str) -> None:
         """Run `job` in the background; it is cancelled when the component stops, and reported when it raises."""

@@ -44,7 +44,14 @@ def declared_specs(name: str, plugin: object) -> list[ActionSpec]:
             f"{name} declares actions and has no handle_custom_action.",
             cure="Define async def handle_custom_action(self, action_type, payload).",
         )
-    return [_Reader(name, plugin, type_).spec(declaration) for type_, declaration in declarations.items()]
+    specs = [_Reader(name, plugin, type_).spec(declaration) for type_, declaration in declarations.items()]
+    for spec in specs:
+        if spec.compensation and spec.compensation not in declarations:
+            raise DeclarationError(
+                f"{name}.{spec.type}: the compensation {spec.compensation!r} is no action of this plugin.",
+                cure=suggestion(spec.compensation, declarations) or "Declare that action as well.",
+            )
+    return specs
 
 
 def _ask(name: str, plugin: object, method: str, *args: object) -> Any:
@@ -122,6 +129,8 @@ class _Reader:
             model=self._flag(declaration, "model", True),
             passes_lanes=self._flag(declaration, "passes_lanes", False),
             destination_field=self._field(schema, "destination_field", declaration.get("destination_field", "")),
+            plants=self._flag(declaration, "plants", False),
+            compensation=self._text(declaration, "compensation"),
             phrases=self._phrases(schema, declaration.get("phrases", ())),
             display=self._display(schema, declaration.get("display")),
         )
@@ -165,6 +174,12 @@ class _Reader:
             return default
         if not isinstance(value, bool):
             raise self.mistake(f"its {key} is {value!r}", "Write True or False.")
+        return value
+
+    def _text(self, declaration: Mapping[str, Json], key: str) -> str:
+        value = declaration.get(key) or ""
+        if not isinstance(value, str):
+            raise self.mistake(f"its {key} is {value!r}", "Write the name of an action.")
         return value
 
     def _timeout(self, value: Json) -> float:

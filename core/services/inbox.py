@@ -11,7 +11,7 @@ from sqlalchemy import and_, bindparam, func, insert, literal_column, or_, selec
 
 from core.contracts.errors import LeaseLost
 from core.contracts.inputs import Address, Attachment, Input, InputKind, Origin, Principal, Quoted
-from core.contracts.json import compact
+from core.contracts.json import JsonObject, compact
 from core.storage.tables import inbox
 
 LEASE_MS = 30_000
@@ -262,6 +262,18 @@ def encode(input: Input) -> str:
     # Half a character (a lone surrogate) can be stored and sent nowhere; it stays readable as its escape, which is
     # escaped itself, so that reading the JSON does not bring it back.
     return _HALF_CHARACTER.sub(lambda half: f"\\\\u{ord(half.group()):04x}", compact(body))
+
+
+def load(conn: Any, input_id: int) -> Input | None:
+    """Return an input by its row's id, None when it is not kept any more."""
+    row = conn.execute(select(*ROW).where(inbox.c.id == input_id)).one_or_none()
+    return None if row is None else decode(row)
+
+
+def data_of(body: str) -> JsonObject:
+    """Return the data that a row's body carries."""
+    data: JsonObject = json.loads(body).get("data", {})
+    return data
 
 
 def decode(row: Any) -> Input:

@@ -8,9 +8,16 @@ from typing import Any
 from sqlalchemy import Column, or_, select, update
 
 from core.contracts.inputs import Address
-from core.storage.tables import approvals, inbox, messages, outbox, sessions, turns
+from core.storage.tables import approvals, compensations, inbox, messages, outbox, reminders, sessions, turns
 
-_LANES: tuple[Column[str], ...] = (inbox.c.lane, turns.c.lane, approvals.c.lane)
+_LANES: tuple[Column[str], ...] = (
+    inbox.c.lane,
+    turns.c.lane,
+    approvals.c.lane,
+    reminders.c.address,
+    reminders.c.asked_in,
+    compensations.c.lane,
+)
 
 
 def move(conn: Any, old: Address, new: Address) -> list[tuple[int, str]]:

@@ -46,7 +46,7 @@ inbox = Table(
     Index("inbox_principal", "principal", "state", "not_before_ms"),
     **_MYSQL,
 )
-"""What came in. state: waiting, running, done."""
+"""What came in. state: scheduled (an instant that the schedule looks after), waiting, running, done."""
 
 sessions = Table(
     "sessions",
@@ -263,3 +263,67 @@ notices = Table(
     **_MYSQL,
 )
 """When a principal was last told what is told once in a while, or tried what may be tried so many times."""
+
+reminders = Table(
+    "reminders",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("principal", Key, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("address", String(400), nullable=False),
+    Column("asked_in", String(400), nullable=False),
+    Column("text", LongText, nullable=False),
+    Column("mode", Word, nullable=False),
+    Column("start", Word, nullable=False),
+    Column("zone", Key, nullable=False),
+    Column("rule", Text, nullable=False, default=""),
+    Column("elapsed", Boolean, nullable=False, default=False),
+    Column("next_local", Word, nullable=False, default=""),
+    Column("next_at_ms", BigInteger, nullable=False, default=0),
+    Column("remaining", Integer),
+    Column("missed", Word, nullable=False),
+    Column("max_lateness_s", Integer),
+    Column("tainted", Boolean, nullable=False, default=False),
+    Column("state", Word, nullable=False),
+    Column("note", Text, nullable=False, default=""),
+    Column("created_at_ms", BigInteger, nullable=False),
+    UniqueConstraint("number", name="reminders_number"),
+    Index("reminders_principal", "principal", "state", "next_at_ms"),
+    Index("reminders_state", "state", "id"),
+    **_MYSQL,
+)
+"""What somebody wants to be reminded of. state: active, done, cancelled.
+
+start, next_local: naive wall-clock times (of UTC where `elapsed`), ISO 8601. remaining: occurrences behind the next
+one, NULL without bound. The next instant stands in the inbox as well, as an input in state scheduled.
+"""
+
+zones = Table(
+    "zones",
+    metadata,
+    Column("principal", Key, primary_key=True),
+    Column("zone", Key, nullable=False),
+    **_MYSQL,
+)
+"""The IANA zone that a principal lives by."""
+
+compensations = Table(
+    "compensations",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("turn_id", Id, nullable=False),
+    Column("action_id", Key, nullable=False),
+    Column("action", Key, nullable=False),
+    Column("principal", Key, nullable=False),
+    Column("lane", String(400), nullable=False),
+    Column("undo", LongText, nullable=False),
+    Column("undone_by", Id, nullable=False, default=0),
+    Column("at_ms", BigInteger, nullable=False),
+    UniqueConstraint("action_id", name="compensations_action"),
+    Index("compensations_last", "principal", "undone_by", "id"),
+    **_MYSQL,
+)
+"""How what was done can be taken back: `undo` is an action, JSON. action_id: turn.step.position of what was done.
+
+undone_by: the turn that took it back, or 0.
+"""

@@ -97,6 +97,7 @@ class Acting:
             role=self._turn.role,
             address=self._turn.input.address,
             tainted=self._tainted,
+            origin=self._turn.input.origin,
         )
         if not spec.model and self._turn.input.kind is not InputKind.COMMAND:
             return Decision(verdict=Verdict.DENY, reason=f"{spec.type} can only be typed, as /{spec.command}.")
@@ -290,6 +291,7 @@ class Acting:
         spec = self.spec(pending.action.envelope)
         outside = spec is not None and spec.reads_outside
         pending.writes = running.writes
+        pending.undo = running.undo
         for delivery in running.deliveries:
             try:
                 pending.parts += await self._env.outgoing.prepare(self._turn.context(tainted=self._tainted), delivery)

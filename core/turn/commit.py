@@ -57,7 +57,7 @@ async def commit(turn: Turn, env: TurnEnvironment, result: StepResult, after: Ne
     turn.replies, turn.entries, turn.approved = (), (), None
     turn.failed = failed
     turn.sent += rows
-    env.wake_outbox(rows)
+    env.committed(rows)
 
 
 def _has_failed(turn: Turn, result: StepResult) -> bool:
@@ -122,7 +122,7 @@ async def abort(turn: Turn, env: TurnEnvironment, state: str, sentence: str) -> 
     rows = await env.database.transact(write)
     env.reached("after commit")
     turn.sent += rows
-    env.wake_outbox(rows)
+    env.committed(rows)
 
 
 async def _prepared(turn: Turn, env: TurnEnvironment, sentence: str) -> list[tuple[Part, float]]:

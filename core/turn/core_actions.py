@@ -122,6 +122,11 @@ class CoreActions(AIPluginBase):
         stopped = self._controls.stop_turn(str(ctx.address), ctx.principal, ctx.role)
         return None if stopped else "Nothing that you could stop is running here."
 
+    @action(name="core_undo", effect="local", permission="anyone", command="undo", model=False)
+    async def undo(self) -> None:
+        """Take back what you did last in this chat, where it can be taken back."""
+        raise ActionFailed("There is nothing to take back.")  # the pipeline puts the compensation in its place
+
     @action(
         name="core_approve", effect="local", permission="trainer", command="approve", model=False, passes_lanes=True
     )

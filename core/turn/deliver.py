@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import structlog
 
-from core.contracts.deliveries import Receipt
+from core.contracts.deliveries import Part, Receipt
 from core.contracts.errors import CannotDeliver, RetryLater, StorageError
 from core.contracts.services import Clock, Database
 from core.interface_base import InterfaceBase
@@ -46,7 +46,9 @@ class Deliverer:
         masker: Masker,
         interfaces: Callable[[], Mapping[str, InterfaceBase]],
         reached: Callable[[str], None],
+        instead: Callable[[PendingPart, str], Awaitable[list[tuple[Part, float]]]],
     ) -> None:
+        """`instead(part, reason)`: what is to be sent in place of a part that becomes a dead letter."""
         self._owner = owner
         self._database = database
         self._clock = clock
@@ -54,6 +56,7 @@ class Deliverer:
         self._masker = masker
         self._interfaces = interfaces
         self._reached = reached
+        self._instead = instead
         self._addresses: dict[str, asyncio.Task[None]] = {}
         self._news: dict[str, asyncio.Event] = {}
         self._unsettled: dict[int, tuple[str, asyncio.Future[None]]] = {}
@@ -234,8 +237,16 @@ class Deliverer:
     async def _bury(self, pending: PendingPart, reason: str) -> None:
         log.error("cannot be delivered", address=str(pending.part.address), row=pending.row_id, error=reason)
         at_ms = self._clock.now_ms()
-        await self._write(lambda conn: outbox.bury(conn, pending.row_id, pending.epoch, reason, at_ms))
+        instead = await self._instead(pending, reason)
+        rows: list[int] = []
+
+        def write(conn: Any) -> None:
+            outbox.bury(conn, pending.row_id, pending.epoch, reason, at_ms)
+            rows[:] = outbox.put(conn, instead, pending.turn_id, at_ms)
+
+        await self._write(write)
         self._settle(pending.row_id)
+        self.wake([(row, str(part.address)) for row, (part, _) in zip(rows, instead, strict=True)])
 
     async def _write(self, fn: Callable[[Any], None]) -> None:
         """Note what became of a part; the platform has it by now, so this is tried until the database is back."""

@@ -19,6 +19,7 @@ from core.services.foreign import ForeignCalls
 from core.services.hooks import HookRunner
 from core.services.mask import Masker
 from core.services.people import People
+from core.services.schedule import StoredSchedule
 from core.services.tokens import TokenEstimate
 from core.turn.outgoing import Outgoing
 
@@ -60,5 +61,14 @@ class TurnEnvironment:
     budgets: Mapping[Role, RoleBudget]
     show: Callable[[Activity], Awaitable[None]]
     wake_outbox: Callable[[list[tuple[int, str]]], None]
+    schedule: StoredSchedule
+    wake_schedule: Callable[[], None]
     summarize: Callable[[TurnContext], None]
     reached: Callable[[str], None]
+
+    def committed(self, rows: list[tuple[int, str]]) -> None:
+        """Tell those who wait for rows that a transaction has written: these in the outbox, and reminders."""
+        self.wake_outbox(rows)
+        if self.schedule.touched:
+            self.schedule.touched = False
+            self.wake_schedule()

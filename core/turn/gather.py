@@ -83,7 +83,12 @@ def _model(turn: Turn, env: TurnEnvironment) -> str:
 
 def _seen(turn: Turn, env: TurnEnvironment, spec: ActionSpec) -> bool:
     question = Question(
-        spec=spec, payload=None, principal=turn.input.principal, role=turn.role, address=turn.input.address
+        spec=spec,
+        payload=None,
+        principal=turn.input.principal,
+        role=turn.role,
+        address=turn.input.address,
+        origin=turn.input.origin,
     )
     return visible(question, env.rules)
 

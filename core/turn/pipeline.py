@@ -9,12 +9,13 @@ from types import MappingProxyType
 
 from core.contracts.actions import MESSAGE_ACTION, ActionEnvelope
 from core.contracts.hooks import Intercept, SessionView
-from core.contracts.inputs import Input, InputKind
+from core.contracts.inputs import Input, InputKind, Role
 from core.contracts.prompts import Prompt
 from core.contracts.steps import Next, ParsedReply, ReplyError, Step
 from core.services.history import LARGEST_WINDOW
 from core.turn.act import Acting
 from core.turn.commit import abort, commit, fail_action
+from core.turn.compose_reminder import composed_text, is_composed, literal_text
 from core.turn.converse import Conversation, check_call
 from core.turn.decide import decide
 from core.turn.environment import Generation, TurnEnvironment
@@ -30,6 +31,7 @@ from core.turn.stages.run_actions import run_actions
 from core.turn.stages.tell_outcome import tell_outcome
 from core.turn.stages.validate_actions import validate_actions
 from core.turn.state import StepResult, Turn
+from core.turn.undo import UNDO_ACTION, what_is_undone
 from core.turn.write_pending import WriteFailed
 
 LONG_REPLY = 64 * 1024
@@ -49,13 +51,18 @@ RESUMED_TOO_OFTEN = (
 async def run_turn(turn: Turn, env: TurnEnvironment, cache: CatalogueTextCache) -> Next:
     """Take steps until nothing is left to do, each committed before the next; return how the turn ended."""
     if turn.resumed > env.limits.most_resumes:
-        await abort(turn, env, "error", RESUMED_TOO_OFTEN.format(times=turn.resumed))
+        await abort(turn, env, "error", in_place_of(turn, RESUMED_TOO_OFTEN.format(times=turn.resumed)))
         return Next.LIMIT
     if (no := await refusal(turn, env)) is not None:
-        await refuse(turn, env, no)
+        if turn.input.kind is InputKind.DUE and turn.role is not Role.BLOCKED:
+            await abort(turn, env, "error", in_place_of(turn, no.reason))
+        else:
+            await refuse(turn, env, no)
         return Next.LIMIT
     while True:
         result = await take_step(turn, env, cache)
+        if result.failure:
+            result.failure = in_place_of(turn, result.failure)
         after = await decide_and_commit(turn, env, result)
         if after is not Next.STEP:
             return after
@@ -69,6 +76,9 @@ async def take_step(turn: Turn, env: TurnEnvironment, cache: CatalogueTextCache)
         return await act(turn, env, generation, (turn.approved.envelope,), tainted)
     if turn.input.kind is InputKind.COMMAND:
         return await take_command(turn, env, generation)
+    if is_composed(turn.input) and turn.number == 0:
+        text, tainted = await composed_text(turn, env)
+        return await act(turn, env, generation, (message(text),), tainted)
     if env.hooks.has("resolve_session"):
         view = await env.hooks.chain("resolve_session", turn.context(), turn.session.view)
         if isinstance(view, SessionView):
@@ -142,6 +152,8 @@ async def go_on(
 async def take_command(turn: Turn, env: TurnEnvironment, generation: Generation) -> StepResult:
     """Take the one step of a typed command: no model is asked, its output goes to the user as it is."""
     read = read_command(turn.input.text, generation.commands)
+    if isinstance(read, ActionEnvelope) and read.type == UNDO_ACTION:
+        read = await what_is_undone(turn, env)
     if isinstance(read, CommandError):
         return StepResult(failure=read.sentence)
     checked = validate_actions(ParsedReply(actions=(read,)), generation)
@@ -202,6 +214,13 @@ async def decide_and_commit(turn: Turn, env: TurnEnvironment, result: StepResult
             fail_action(result, failure)
         else:
             return after
+
+
+def in_place_of(turn: Turn, failure: str) -> str:
+    """Return what is said of a turn that came to nothing: for a reminder, its text as it was written first."""
+    if turn.input.kind is not InputKind.DUE or turn.number:
+        return failure
+    return f"{literal_text(turn.input)}\n\n({failure})"
 
 
 def message(text: str) -> ActionEnvelope:

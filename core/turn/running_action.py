@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Any
 
-from core.contracts.actions import ActionSpec, Effect, WriteFn
+from core.contracts.actions import ActionEnvelope, ActionSpec, Effect, WriteFn
 from core.contracts.deliveries import Activity, ActivityKind, Delivery
 from core.contracts.errors import ActionFailed
 from core.contracts.inputs import Address, Origin, Principal, Role
+from core.contracts.json import JsonObject
 from core.turn.environment import TurnEnvironment
 from core.turn.state import Turn
 
@@ -28,6 +29,7 @@ class RunningAction:
         self.action_id = f"{turn.id}.{turn.number}.{position}"
         self.tainted = tainted
         self.writes: list[WriteFn] = []
+        self.undo: ActionEnvelope | None = None
         self.deliveries: list[Delivery] = []
 
     @property
@@ -60,6 +62,12 @@ class RunningAction:
     def deliver(self, delivery: Delivery) -> None:
         self._may_write()
         self.deliveries.append(delivery)
+
+    def compensate(self, payload: JsonObject) -> None:
+        self._may_write()
+        if not self._spec.compensation:
+            raise ActionFailed(f'{self._spec.type} has no compensation: declare it with compensation="…".')
+        self.undo = ActionEnvelope(type=self._spec.compensation, payload=payload)
 
     def progress(self, text: str) -> None:
         activity = Activity(

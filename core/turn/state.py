@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from core.contracts.actions import WriteFn
+from core.contracts.actions import ActionEnvelope, WriteFn
 from core.contracts.deliveries import Part
 from core.contracts.hooks import TurnContext
 from core.contracts.inputs import Input, Role
@@ -23,6 +23,7 @@ class Turn:
     approved: the approval that this run continues with. granted: action types approved for the rest of the turn.
     tainted: a step of this run, even one that was not committed, saw text that the principal did not write.
     transformed: the hooks have seen the input in this run.
+    undoes: what this turn takes back (the id of the compensation that it runs), or 0.
     sent: the outbox rows (id, address) of this run. history_is_long: it is time to summarize the session.
     """
 
@@ -42,6 +43,7 @@ class Turn:
     tainted: bool = False
     transformed: bool = False
     failed: bool = False
+    undoes: int = 0
     sent: list[tuple[int, str]] = field(default_factory=list)
 
     @property
@@ -74,6 +76,7 @@ class PendingAction:
     writes: list[WriteFn] = field(default_factory=list)
     parts: list[tuple[Part, float]] = field(default_factory=list)
     approval: Approval | None = None
+    undo: ActionEnvelope | None = None
 
 
 @dataclass(slots=True, kw_only=True)

@@ -9,7 +9,8 @@ import structlog
 
 from core.contracts.actions import ActionEnvelope
 from core.contracts.errors import LeaseLost, RekkuError, StorageUnavailable
-from core.services import approvals, inbox, ledger, outbox
+from core.contracts.outcomes import OutcomeStatus
+from core.services import approvals, compensations, inbox, ledger, outbox
 from core.turn.environment import TurnEnvironment
 from core.turn.state import PendingAction, Turn
 
@@ -56,6 +57,20 @@ def write_rows(
                 started_at_ms=pending.started_at_ms,
                 now_ms=now_ms,
             )
+        if action.outcome.status is OutcomeStatus.DONE:
+            if pending.undo is not None:
+                compensations.keep(
+                    conn,
+                    turn_id=turn.id,
+                    action_id=f"{turn.id}.{turn.number}.{pending.position}",
+                    action=action.envelope.type,
+                    principal=turn.input.principal,
+                    lane=turn.input.address,
+                    undo=pending.undo,
+                    now_ms=now_ms,
+                )
+            if turn.undoes:
+                compensations.undone(conn, turn.undoes, turn.id)
         if pending.approval is not None:
             approvals.ask(conn, pending.approval, now_ms)
         addresses = [str(part.address) for part, _ in pending.parts]
@@ -80,4 +95,4 @@ async def write_pending(turn: Turn, env: TurnEnvironment, pendings: Sequence[Pen
     rows = await env.database.transact(write)
     env.reached("pending written")
     turn.sent += rows
-    env.wake_outbox(rows)
+    env.committed(rows)

@@ -14,6 +14,7 @@ from structlog.typing import FilteringBoundLogger
 from core.ai_plugin_base import AIPluginBase, TurnContext
 from core.contracts.inputs import Address, Origin, Principal, Role
 from core.contracts.json import Json
+from core.contracts.schedule import Schedule
 from core.contracts.services import Database, KeyValueStore, Services
 
 T = TypeVar("T", bound=AIPluginBase)
@@ -62,6 +63,10 @@ class FakePluginContext:
 
     @property
     def services(self) -> Services:
+        raise NotImplementedError
+
+    @property
+    def schedule(self) -> Schedule:
         raise NotImplementedError
 
     def spawn(self, job: Awaitable[None], name: str) -> None:

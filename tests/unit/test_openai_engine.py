@@ -25,6 +25,7 @@ from core.contracts.actions import ActionSpec
 from core.contracts.engine import EngineRequest, PromptMessage, Source
 from core.contracts.errors import EngineError, EngineRefused, EngineTimeout, EngineUnavailable, StorageUnavailable
 from core.contracts.json import Json, compact
+from core.contracts.schedule import Schedule
 from core.contracts.services import Database, Services
 from core.turn.stages.response_schema import response_schema
 from engines.openai import PLUGIN_CLASS
@@ -104,6 +105,10 @@ class Context:
 
     @property
     def services(self) -> Services:
+        raise AssertionError
+
+    @property
+    def schedule(self) -> Schedule:
         raise AssertionError
 
     def spawn(self, job: Awaitable[None], name: str) -> None:

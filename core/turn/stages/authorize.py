@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.contracts.actions import Permission
-from core.contracts.inputs import Role
+from core.contracts.inputs import Origin, Role
 from core.contracts.policy import Decision, Question, Rule, Verdict
 
 
@@ -18,6 +18,9 @@ def authorize(question: Question, rules: Sequence[Rule]) -> Decision:
     """Decide about one action; never raises."""
     if question.role is Role.BLOCKED:
         return Decision(verdict=Verdict.DENY, reason=f"{question.principal} may not use this assistant.")
+    if _plants_by_itself(question):
+        reason = f"A turn that nobody started may not do this: {question.spec.type} leaves something for later."
+        return Decision(verdict=Verdict.DENY, reason=reason, rule="origin")
     decision = _by_rules(question, rules) or _by_permission(question)
     if decision.verdict is Verdict.ALLOW and question.tainted:
         return _tightened(question, decision)
@@ -29,7 +32,7 @@ def visible(question: Question, rules: Sequence[Rule]) -> bool:
 
     A rule that looks at the payload counts only where it could let something through.
     """
-    if question.role is Role.BLOCKED:
+    if question.role is Role.BLOCKED or _plants_by_itself(question):
         return False
     may_pass = False
     for rule in rules:
@@ -42,6 +45,11 @@ def visible(question: Question, rules: Sequence[Rule]) -> bool:
         if matched and rule.verdict is not Verdict.DENY:
             may_pass = True
     return may_pass or _by_permission(question).verdict is not Verdict.DENY
+
+
+def _plants_by_itself(question: Question) -> bool:
+    """Whether a turn that the system started would plant another one: reminders must not breed."""
+    return question.spec.plants and question.origin is Origin.SYSTEM
 
 
 def _by_rules(question: Question, rules: Sequence[Rule]) -> Decision | None:

@@ -1,0 +1,137 @@
+"""Firing reminders when they are due: asleep until the next instant, woken when one was set or changed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from core.contracts.errors import RekkuError, StorageError
+from core.services import reminders
+from core.services.occurrences import instant_ms
+from core.services.reminders import DueInstant
+from core.turn.environment import TurnEnvironment
+from core.turn.fire_reminder import fire_reminder
+
+log = structlog.get_logger("rekku.schedule")
+
+LOOK_EVERY_S = 5.0
+"""The longest sleep: a wall clock that is set forward is noticed within it."""
+
+AT_ONCE = 500
+SIDE_BY_SIDE = 32
+RETRY_AFTER_S = 2.0
+PAGE = 200
+
+
+class ScheduleKeeper:
+    """Fires what is due. `taken_up()`: called when an input was put into the inbox."""
+
+    def __init__(self, env: TurnEnvironment, taken_up: Callable[[], None]) -> None:
+        self._env = env
+        self._taken_up = taken_up
+        self._news = asyncio.Event()
+
+    def wake(self) -> None:
+        """Look again: a reminder may be due earlier than was known."""
+        self._news.set()
+
+    async def run(self) -> None:
+        """Fire reminders until cancelled."""
+        try:
+            await correct_instants(self._env)
+        except StorageError as error:
+            log.warning("the instants could not be looked through", error=str(error))
+        while True:
+            self._news.clear()
+            try:
+                wait_s = await self.fire_due()
+            except StorageError as error:
+                log.warning("reminders wait for the database", error=str(error))
+                wait_s = RETRY_AFTER_S
+            if wait_s > 0:
+                await self._sleep(wait_s)
+
+    async def fire_due(self) -> float:
+        """Fire what is due now; return in how many seconds to look again."""
+        env = self._env
+        now_ms = env.clock.now_ms()
+        found = await env.database.read(lambda conn: reminders.due(conn, now_ms, AT_ONCE))
+        if found:
+            if not await self._fire(found):
+                return RETRY_AFTER_S
+            if len(found) == AT_ONCE:
+                return 0.0
+        next_ms = await env.database.read(reminders.next_instant)
+        if next_ms is None:
+            return LOOK_EVERY_S
+        return min(max((next_ms - env.clock.now_ms()) / 1000, 0.0), LOOK_EVERY_S)
+
+    async def _fire(self, found: list[DueInstant]) -> bool:
+        """Fire instants: those of one chat in order, chats side by side. False when the database is away."""
+        by_lane: dict[str, list[DueInstant]] = defaultdict(list)
+        for instant in found:
+            by_lane[instant.lane].append(instant)
+        slots = asyncio.Semaphore(SIDE_BY_SIDE)
+
+        async def in_order(instants: list[DueInstant]) -> bool:
+            async with slots:
+                return all([await self._fire_one(instant) for instant in instants])
+
+        async with asyncio.TaskGroup() as group:
+            lanes = [group.create_task(in_order(instants)) for instants in by_lane.values()]
+        return all(lane.result() for lane in lanes)
+
+    async def _fire_one(self, instant: DueInstant) -> bool:
+        env = self._env
+        try:
+            if await fire_reminder(env, instant):
+                self._taken_up()
+        except StorageError as error:
+            log.warning("a reminder waits for the database", reminder=instant.reminder_id, error=str(error))
+            return False
+        except Exception as error:
+            # A mistake of our own about one reminder must not hold up the others; it is looked at again later.
+            log.exception("a reminder could not be fired", reminder=instant.reminder_id, exc_info=error)
+            until_ms = env.clock.now_ms() + 60_000
+            await env.database.transact(lambda conn: reminders.postpone(conn, instant, until_ms))
+        return True
+
+    async def _sleep(self, wait_s: float) -> None:
+        """Sleep on the clock, until woken."""
+        sleeping = asyncio.ensure_future(self._env.clock.sleep(wait_s))
+        news = asyncio.ensure_future(self._news.wait())
+        try:
+            await asyncio.wait({sleeping, news}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleeping.cancel()
+            news.cancel()
+
+
+async def correct_instants(env: TurnEnvironment) -> int:
+    """Compute the next instants of wall-clock reminders anew, for zones whose rules have changed; return how many."""
+    ZoneInfo.clear_cache()
+    changed = last = 0
+    while page := await env.database.read(lambda conn, after=last: reminders.active_after(conn, after, PAGE)):  # type: ignore[misc]
+        last = page[-1].id
+        for reminder in page:
+            if reminder.next is None or reminder.intent.elapsed:
+                continue
+            try:
+                at_ms = instant_ms(reminder.next.local, reminder.intent.zone)
+            except RekkuError as error:
+                log.warning("a reminder's instant cannot be computed", reminder=reminder.id, error=str(error))
+                continue
+            if at_ms != reminder.next.at_ms and await _correct(env, reminder.id, at_ms):
+                changed += 1
+    if changed:
+        log.info("the rules of a zone have changed; reminders were moved along", reminders=changed)
+    return changed
+
+
+async def _correct(env: TurnEnvironment, reminder_id: int, at_ms: int) -> bool:
+    now_ms = env.clock.now_ms()
+    return await env.database.transact(lambda conn: reminders.correct(conn, reminder_id, at_ms, now_ms))
