@@ -37,8 +37,8 @@ class Dice(AIPluginBase):
     )
     async def roll_dice(
         self,
-        sides: Annotated[int, Field(ge=2, description="How many sides each die has.")] = 6,
-        count: Annotated[int, Field(ge=1, le=20, description="How many dice are rolled.")] = 1,
+        sides: Annotated[int, Field(ge=2)] = 6,
+        count: Annotated[int, Field(ge=1, le=20)] = 1,
     ) -> str:
         """Roll one die, or several, and tell the result."""
         if sides > self.config.max_sides:

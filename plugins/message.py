@@ -28,12 +28,10 @@ class Message(AIPluginBase):
     async def message(
         self,
         ctx: ActionContext,
-        text: Annotated[
-            str, Field(min_length=1, max_length=MAX_TEXT_CHARS, description="What to say, in CommonMark.")
-        ],
+        text: Annotated[str, Field(min_length=1, max_length=MAX_TEXT_CHARS, description="CommonMark")],
         to: Annotated[
             str | None,
-            Field(description="interface:chat_id or interface:chat_id/thread_id; leave out for the current chat."),
+            Field(description="another chat: interface:chat_id[/thread_id]"),
         ] = None,
     ) -> None:
         """Send a message to the current chat, or to another one."""

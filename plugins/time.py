@@ -118,7 +118,7 @@ class Time(AIPluginBase):
             Field(
                 min_length=1,
                 max_length=100,
-                description='A city, a country, an IANA zone or an offset such as "UTC+2"; leave out for here.',
+                description="a city, a country, an IANA zone or UTC+2",
             ),
         ] = None,
     ) -> str:

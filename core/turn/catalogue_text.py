@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from core.contracts.actions import ActionSpec
 from core.contracts.json import Json, JsonObject, compact
 from core.contracts.prompts import CatalogueTexts
-from core.turn.stages.response_schema import response_schema
+from core.turn.stages.response_schema import UNLISTED, response_schema
 
 HEADING = "Actions:"
 
@@ -21,7 +21,8 @@ def describe(specs: Sequence[ActionSpec]) -> CatalogueTexts:
 
 
 def _whole(spec: ActionSpec) -> str:
-    fields = "; ".join(_field(spec, name, schema) for name, schema in spec.fields.items())
+    listed = {n: s for n, s in spec.fields.items() if n in spec.required or s.get(UNLISTED) is not True}
+    fields = "; ".join(_field(spec, name, schema) for name, schema in listed.items())
     return f"{spec.type}: {spec.description}" + (f" Payload: {fields}" if fields else " No payload.")
 
 

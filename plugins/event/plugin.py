@@ -24,6 +24,9 @@ from plugins.event.when import When
 from plugins.event.wording import coming, instant, line
 
 OF_REMINDERS = ("update_reminder", "cancel_reminder", "snooze_reminder")
+RARE = Field(json_schema_extra={"x-unlisted": True})
+"""What the model can set with update_reminder, and everybody with the action itself: most reminders need none of it."""
+
 SHOWN_NEXT = 3
 MOST_LISTED = 50
 
@@ -73,13 +76,13 @@ class Event(AIPluginBase):
         text: Annotated[str, Field(min_length=1)],
         when: When_ = None,
         repeat: Repeat_ = None,
-        until: str | None = None,
-        count: Annotated[int | None, Field(ge=1)] = None,
-        timezone: str | None = None,
-        to: str | None = None,
-        missed: Missed = "coalesce",
-        max_lateness: Annotated[str | None, Field(description='"2 hours"')] = None,
         mode: Annotated[Mode, Field(description="compose: you word it; task: you do it then")] = "literal",
+        to: Annotated[str | None, RARE] = None,
+        until: Annotated[str | None, RARE] = None,
+        count: Annotated[int | None, Field(ge=1), RARE] = None,
+        timezone: Annotated[str | None, RARE] = None,
+        missed: Annotated[Missed, RARE] = "coalesce",
+        max_lateness: Annotated[str | None, RARE] = None,
     ) -> str:
         """Set a reminder."""
         self._check_text(text)
@@ -238,16 +241,12 @@ class Event(AIPluginBase):
             return f"Done: {reminder.text}"
         return f"Done: {reminder.text} It comes again {self._coming(reminder)}."
 
-    @action(
-        effect="local",
-        command="timezone",
-        phrases=["my timezone is {zone}", "my time zone is {zone}", "set my timezone to {zone}"],
-    )
+    @action(effect="local", command="timezone", model=False)
     async def set_timezone(
         self,
         ctx: ActionContext,
-        zone: Annotated[str | None, Field(description="IANA")] = None,
-        move_reminders: Annotated[bool, Field(description="only if asked for")] = False,
+        zone: Annotated[str | None, Field(description="An IANA zone.")] = None,
+        move_reminders: bool = False,
     ) -> str:
         """Show or set the user's time zone."""
         schedule = self.context.schedule
@@ -410,6 +409,6 @@ def _zone_note(intent: Intent, chosen: bool) -> str:
     if chosen or intent.elapsed:
         return ""
     return (
-        f" That is the time of {intent.zone}, the zone of this installation: ask the user whether they live there, "
-        "and set it with set_timezone (or /timezone) if not."
+        f" That is the time of {intent.zone}, the zone of this installation. Should you live by another, "
+        "/timezone sets yours."
     )

@@ -78,8 +78,8 @@ class Terminal(AIPluginBase):
         command: str,
         session: Annotated[str | None, Field(description="names a shell that stays")] = None,
         timeout_s: float | None = None,
-        cwd: str | None = None,
-        keep: Annotated[bool, Field(description="in a session: runs on after timeout_s")] = False,
+        cwd: Annotated[str | None, Field(json_schema_extra={"x-unlisted": True})] = None,
+        keep: Annotated[bool, Field(json_schema_extra={"x-unlisted": True})] = False,
     ) -> JsonObject:
         """Run a shell command."""
         limit_s = min(timeout_s or self.config.default_timeout_s, self.config.max_timeout_s)

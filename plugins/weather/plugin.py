@@ -83,7 +83,7 @@ class Weather(AIPluginBase):
         self,
         place: Annotated[
             str | None,
-            Field(min_length=1, max_length=100, description="A city; leave out for the home place."),
+            Field(min_length=1, max_length=100, description="a city"),
         ] = None,
     ) -> str:
         """Tell the current weather and today's forecast, at home or at a place."""

@@ -51,7 +51,7 @@ async def test_each_way_of_holding_a_model_to_the_format(mode: str, format_: str
         body = server.requests[0].body
         assert body.get("response_format", {}).get("type") == format_
         system = body["messages"][0]["content"]
-        fields = "How many sides each die has."
+        fields = "another chat: interface:chat_id"
         assert (fields in system) is (mode != "json_schema"), "field descriptions are sent once"
         assert (await kit.rows("SELECT status FROM ledger"))[0]["status"] == "done"
 

@@ -18,6 +18,12 @@ MAX_DEPTH = 10
 MAX_NODES = 2_000
 """The schemas inside one payload once its references are written out."""
 
+UNLISTED = "x-unlisted"
+"""A key of a field's schema: it may be given, and costs no room here. Only for what is rarely wanted."""
+
+LONG_TEXT = 100
+"""Characters from which on the largest length of a text is not worth a word."""
+
 DEPTH_OF_PAYLOAD = 4
 """The reply, its list of actions, an action, its payload."""
 
@@ -90,7 +96,8 @@ class _Strict:
         del self._open[opened:]
         description = _description(schema)
         if description:
-            result["description"] = description
+            inner = result.get("description")
+            result["description"] = f"{description} ({inner})" if inner else description
         return result
 
     def _resolved(self, schema: Mapping[str, Json]) -> Mapping[str, Json]:
@@ -119,7 +126,7 @@ class _Strict:
         type_ = schema.get("type")
         alternatives = schema.get("anyOf", schema.get("oneOf"))
         if alternatives and type_ is None:
-            return {"anyOf": [self.convert(alternative, depth=depth) for alternative in alternatives]}
+            return _merged([self.convert(alternative, depth=depth) for alternative in alternatives])
         if isinstance(type_, list):
             if all(name in SCALARS for name in type_) and type_:
                 return {"type": list(type_)}
@@ -148,9 +155,22 @@ class _Strict:
             raise _CannotSay
         members: JsonObject = {}
         for name, field in properties.items():
+            if name not in required and isinstance(field, Mapping) and field.get(UNLISTED) is True:
+                continue
             strict = self.convert(field, depth=depth + 1)
             members[name] = strict if name in required else _nullable(strict)
         return _object(members)
+
+
+def _merged(alternatives: list[JsonObject]) -> JsonObject:
+    """Return the alternatives in one schema: bare scalars as a list of types, which is shorter."""
+    if not all(set(one) <= {"type", "description"} and one.get("type") in SCALARS for one in alternatives):
+        return {"anyOf": alternatives}
+    merged: JsonObject = {"type": list(dict.fromkeys(one["type"] for one in alternatives))}
+    described = [one["description"] for one in alternatives if "description" in one]
+    if described:
+        merged["description"] = ", ".join(described)
+    return merged
 
 
 def _enumeration(values: list[Json]) -> JsonObject:
@@ -193,9 +213,16 @@ def _takes_null(schema: Mapping[str, Json]) -> bool:
     return type_ == "null" or (isinstance(type_, list) and "null" in type_)
 
 
+def _matters(key: str, limit: Json) -> bool:
+    """Whether a model has to be told of a limit: not that a text has something in it, or is no book."""
+    return not (key == "minLength" and limit == 1) and not (key == "maxLength" and limit >= LONG_TEXT)
+
+
 def _description(schema: Mapping[str, Json]) -> str:
     """Return the field's own description and, in words, the limits that strict mode cannot state."""
     own = schema.get("description")
-    hints = ", ".join(words.format(schema[key]) for key, words in HINTS if key in schema)
+    hints = ", ".join(
+        words.format(schema[key]) for key, words in HINTS if key in schema and _matters(key, schema[key])
+    )
     text = own if isinstance(own, str) else ""
     return f"{text} ({hints})" if text and hints else text or hints
