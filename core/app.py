@@ -23,7 +23,7 @@ from core.engine_choice import choose_engines, what_is_missing
 from core.interface_base import InterfaceBase
 from core.registry.components import Component, ComponentState, Registry, Stage
 from core.registry.discovery import Found, discover
-from core.services import inbox, moved_chats, outbox
+from core.services import inbox, moved_chats, outbox, reminders
 from core.services.budgets import RoleBudget
 from core.services.clock import SystemClock
 from core.services.engines import Engines
@@ -147,7 +147,9 @@ class App:
         """Wait until nothing is left to do that could be done now."""
         while True:
             now_ms = self.clock.now_ms()
-            waiting = await self.database.read(lambda conn, at=now_ms: inbox.open_lanes(conn, at))  # type: ignore[misc]
+            waiting = await self.database.read(
+                lambda conn, at=now_ms: inbox.open_lanes(conn, at) or reminders.due(conn, at, 1)  # type: ignore[misc]
+            )
             # Asked last: what was claimed while the inbox was being read is not open there any more.
             if not waiting and not self.dispatcher.busy:
                 return

@@ -34,6 +34,7 @@ class RunningApp:
     async def advance(self, seconds: float) -> None:
         """Move the clock, and let the app look at what has become due."""
         await self.clock.advance(seconds)
+        self.app.schedule_keeper.wake()
         self.app.dispatcher.scan_soon()
 
     async def rows(self, sql: str, **values: Any) -> list[JsonObject]:

@@ -25,7 +25,7 @@ from plugins.event.wording import coming, instant, line
 
 OF_REMINDERS = ("update_reminder", "cancel_reminder", "snooze_reminder")
 RARE = Field(json_schema_extra={"x-unlisted": True})
-"""What the model can set with update_reminder, and everybody with the action itself: most reminders need none of it."""
+"""What most reminders need nothing of; a model that is held to a schema sets it with update_reminder."""
 
 SHOWN_NEXT = 3
 MOST_LISTED = 50
