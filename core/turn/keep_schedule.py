@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import defaultdict
 from collections.abc import Callable
 from zoneinfo import ZoneInfo
@@ -52,8 +53,9 @@ class ScheduleKeeper:
             except StorageError as error:
                 log.warning("reminders wait for the database", error=str(error))
                 wait_s = RETRY_AFTER_S
-            if wait_s > 0:
-                await self._sleep(wait_s)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self._news.wait()
 
     async def fire_due(self) -> float:
         """Fire what is due now; return in how many seconds to look again."""
@@ -99,16 +101,6 @@ class ScheduleKeeper:
             until_ms = env.clock.now_ms() + 60_000
             await env.database.transact(lambda conn: reminders.postpone(conn, instant, until_ms))
         return True
-
-    async def _sleep(self, wait_s: float) -> None:
-        """Sleep on the clock, until woken."""
-        sleeping = asyncio.ensure_future(self._env.clock.sleep(wait_s))
-        news = asyncio.ensure_future(self._news.wait())
-        try:
-            await asyncio.wait({sleeping, news}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            sleeping.cancel()
-            news.cancel()
 
 
 async def correct_instants(env: TurnEnvironment) -> int:

@@ -47,7 +47,7 @@ MONTH = (
     r"sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
 )
 CLOCK = (
-    r"(?:(?P<hour>\d{1,2})(?::(?P<minute>\d{2})(?::(?P<second>\d{2}))?)?\s*(?P<half>am|pm|a\.m\.|p\.m\.)?"
+    r"(?:(?P<hour>\d{1,2})(?::(?P<minute>\d{2})(?::(?P<second>\d{2}))?)?\s*(?P<half>am|pm|a\.m\.?|p\.m\.?)?"
     r"|(?P<named>noon|midday|midnight|morning|afternoon|evening|night))"
 )
 _PART_OF_DAY = r"(?:\s+in\s+the\s+(?P<part>morning|afternoon|evening))?"

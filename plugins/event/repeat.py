@@ -237,7 +237,8 @@ def _on_the_wall(
         begin = datetime.combine(begin.date(), clock)
     elif start is None:
         begin = begin.replace(second=0, minute=0)
-    bare = ";".join(part for part in rule.split(";") if not part.startswith(("COUNT=", "UNTIL=")))
+    # Without its interval: "every 2 weeks on friday" begins on the first friday there is.
+    bare = ";".join(part for part in rule.split(";") if not part.startswith(("COUNT=", "UNTIL=", "INTERVAL=")))
     try:
         first = rrulestr(bare, dtstart=begin).after(max(begin, here), inc=True)
     except (ValueError, TypeError, IndexError, KeyError, OverflowError) as error:

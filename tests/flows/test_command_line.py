@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from core.storage import schema
 from tests.support.terminal import Terminal
 
 ROOT = Path(__file__).parents[2]
@@ -283,6 +284,7 @@ def test_plugins_list(home: Path) -> None:
         "core_people": "ok",
         "broken": "failed",
         "dice": "disabled",
+        "event": "ok",
         "message": "ok",
         "noisy": "failed",
         "terminal": "ok",
@@ -456,7 +458,7 @@ def test_a_backup_can_be_restored(used_home: Path, home: Path, tmp_path: Path) -
     restored = rekku(home, "db", "status").stdout
     assert "check: ok\n" in restored
     assert "dead_letters: 2\n" in restored
-    assert rekku(home, "db", "upgrade").stdout == "The schema is up to date: 0002.\n"
+    assert rekku(home, "db", "upgrade").stdout == f"The schema is up to date: {schema.HEAD}.\n"
 
 
 def test_a_conversation_in_a_terminal(home: Path) -> None:
