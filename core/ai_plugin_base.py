@@ -16,7 +16,7 @@ from core.contracts.errors import ActionFailed, DeclarationError, RetryAction
 from core.contracts.hooks import HOOKS, Block, Intercept, TurnContext
 from core.contracts.json import Json, JsonObject
 from core.contracts.services import PluginContext
-from core.declarations import ActionMark, DeclaredAction, HookMark, declare_action
+from core.declarations import ActionMark, DeclaredAction, EveryMark, HookMark, declare_action
 from core.own_thread import in_own_thread
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "Untrusted",
     "action",
     "current_action",
+    "every",
     "hook",
 ]
 
@@ -104,6 +105,36 @@ def hook(name: str, priority: int = 100) -> Callable[[F], F]:
     return decorate
 
 
+def every(
+    *,
+    hours: float = 0,
+    minutes: float = 0,
+    seconds: float = 0,
+    cron: str = "",
+    late: str = "run",
+    timeout_s: float = 60.0,
+) -> Callable[[F], F]:
+    """Declare a method as a periodic job: every so long from the plugin's start on, or by a crontab line.
+
+    cron: five fields, in the installation's zone, such as "0 7 * * *". late: what becomes of a run that could not
+    begin in time because the process was busy or the machine slept: "run" makes up for it once, "skip" leaves it
+    out. A run that would begin while the last one goes on is left out, and what fell due while Rekku was down is not
+    made up for. timeout_s: seconds that a run may take. Raises DeclarationError for what is no interval.
+    """
+    length_s = hours * 3600 + minutes * 60 + seconds
+    if (length_s > 0) == bool(cron) or length_s < 0 or (cron and len(cron.split()) != 5):
+        raise DeclarationError("@every: it says no interval.", cure='Write @every(minutes=30) or cron="0 7 * * *".')
+    if late not in ("run", "skip"):
+        raise DeclarationError(f"@every: late is {late!r}.", cure='Write late="run" or late="skip".')
+    mark = EveryMark(seconds=length_s, cron=cron, skip_late=late == "skip", timeout_s=timeout_s)
+
+    def decorate(function: F) -> F:
+        function._rekku_every = mark  # type: ignore[attr-defined]
+        return function
+
+    return decorate
+
+
 class AIPluginBase:
     """A capability: one module that exports `PLUGIN_CLASS`, constructed without arguments.
 
@@ -146,6 +177,12 @@ class AIPluginBase:
         """Return the names of the methods decorated with `@hook`, in the order of the source."""
         marked = ((name, inspect.getattr_static(cls, name)) for name in _names_in_order(cls))
         return [(name, f._rekku_hook) for name, f in marked if hasattr(f, "_rekku_hook")]
+
+    @classmethod
+    def declared_jobs(cls) -> list[tuple[str, EveryMark]]:
+        """Return the names of the methods decorated with `@every`, in the order of the source."""
+        marked = ((name, inspect.getattr_static(cls, name)) for name in _names_in_order(cls))
+        return [(name, f._rekku_every) for name, f in marked if hasattr(f, "_rekku_every")]
 
     def get_supported_action_types(self) -> list[str]:
         """Return the types of this plugin's actions."""

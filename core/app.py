@@ -31,6 +31,7 @@ from core.services.foreign import ForeignCalls, Raised
 from core.services.hooks import HookRunner
 from core.services.mask import Masker
 from core.services.people import People
+from core.services.periodic import Job, PeriodicJobs, jobs_of
 from core.services.policy import read_rules
 from core.services.schedule import StoredSchedule
 from core.services.tokens import TokenEstimate
@@ -58,6 +59,7 @@ INTERFACE_START_S = 60.0
 INTERFACE_STOP_S = 10.0
 DRAIN_S = 10.0
 ACTIVITY_S = 2.0
+HOUSEKEEPING_S = 30.0
 
 
 class App:
@@ -105,7 +107,9 @@ class App:
             make_context=self._make_context,
             config_for=lambda kind, name: settings.component(f"{kind}s", name),
             release_context=self._release_context,
+            on_change=self._component_changed,
         )
+        self.periodic = PeriodicJobs(self.foreign, settings.timezone)
         self.hooks = HookRunner(lambda: self.registry.hooks, self.foreign)
         self.env: TurnEnvironment
         self.dispatcher: Dispatcher
@@ -202,7 +206,10 @@ class App:
         await self.deliverer.start()
         await self.dispatcher.start()
         self._own(self.schedule_keeper.run(), "schedule")
-        self._own(keep_house(self.env), "housekeeping")
+        house = Job(name="housekeeping", run=lambda: keep_house(self.env), seconds=HOUSEKEEPING_S, at_once=True)
+        self.periodic.add("core", [house])
+        self._own(self.periodic.start(), "periodic jobs")
+        self._stack.push_async_callback(self.periodic.stop)
         self._own(keep_people(self.env), "people")
 
     def _build(self) -> None:
@@ -293,6 +300,11 @@ class App:
             self.registry.fail(component, Stage.START, started.error)
             return
         self.registry.activated(component)
+
+    def _component_changed(self, component: Component) -> None:
+        if component.kind == "plugin":
+            active = component.state is ComponentState.ACTIVE
+            self.periodic.add(component.name, jobs_of(component.instance) if active else [])
 
     async def _chat_moved(self, old: Address, new: Address) -> None:
         """Let everything that is stored of a chat go on under its new address."""

@@ -49,6 +49,16 @@ class HookMark:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EveryMark:
+    """What `@every` notes on a method. seconds: of the interval, 0 where `cron` says when. skip_late: see `every`."""
+
+    seconds: float
+    cron: str
+    skip_late: bool
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeclaredAction:
     """A decorated method, read: `arguments` checks and converts a payload into the method's keyword arguments."""
 

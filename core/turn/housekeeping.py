@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import structlog
@@ -17,19 +16,15 @@ from core.turn.environment import TurnEnvironment
 
 log = structlog.get_logger("rekku.housekeeping")
 
-EVERY_S = 30.0
-
 
 async def keep_house(env: TurnEnvironment) -> None:
-    """Do what is due, until cancelled."""
-    while True:
-        try:
-            await expire_approvals(env)
-            now_ms = env.clock.now_ms()
-            await env.database.transact(lambda conn, at=now_ms: forget_old(conn, at), durable=False)  # type: ignore[misc]
-        except StorageError as error:
-            log.warning("housekeeping waits for the database", error=str(error))
-        await asyncio.sleep(EVERY_S)
+    """Do what is due."""
+    try:
+        await expire_approvals(env)
+        now_ms = env.clock.now_ms()
+        await env.database.transact(lambda conn: forget_old(conn, now_ms), durable=False)
+    except StorageError as error:
+        log.warning("housekeeping waits for the database", error=str(error))
 
 
 def forget_old(conn: Any, now_ms: int) -> None:

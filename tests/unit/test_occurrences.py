@@ -109,7 +109,7 @@ def test_known_ones(local: str, zone: str, instant: str) -> None:
 
 def every(intent: Intent, most: int) -> list[Occurrence]:
     """Walk from occurrence to occurrence."""
-    found = []
+    found: list[Occurrence] = []
     occurrence = first(intent, 0)
     while occurrence is not None and len(found) < most:
         found.append(occurrence)
