@@ -21,6 +21,7 @@ from benchmarks.disk import disk
 from benchmarks.figures import Figure, table
 from benchmarks.model_process import ROOT, model_process
 from benchmarks.prompt_size import prompt_size
+from benchmarks.reminders import lateness
 from benchmarks.startup import startup
 from core.log import configure_log
 
@@ -56,6 +57,7 @@ def _measured(directory: Path, arguments: argparse.Namespace) -> list[Figure]:
         )
         figures += asyncio.run(disk(directory))
         figures += asyncio.run(prompt_size(directory))
+        figures += asyncio.run(lateness(directory / "reminders"))
         figures += startup(directory, base_url, starts=arguments.starts)
     return figures
 
