@@ -41,7 +41,7 @@ async def offline_app(home: Path) -> AsyncIterator[tuple[App, RecordingInterface
 
 
 def test_every_block_is_a_whole_plugin() -> None:
-    assert len(PLUGINS) == len(BLOCKS) == 5
+    assert len(PLUGINS) == len(BLOCKS) == 6
     for block in BLOCKS:
         ast.parse(block)
 
@@ -87,6 +87,13 @@ async def test_a_hook_extends_the_rules(tmp_path: Path) -> None:
     async with running_app(home=tmp_path, engine=engine) as run:
         await run.interface.ask("hello")
     assert engine.last.instructions.endswith("\n- Say please and thank you.")
+
+
+async def test_periodic_jobs_are_planned(tmp_path: Path) -> None:
+    place(tmp_path, "Gauge")
+    async with running_app(home=tmp_path) as run:
+        await run.app.periodic.run_now("gauge", "look")
+        await run.app.periodic.run_now("gauge", "good_morning")
 
 
 async def test_the_long_way_is_a_plugin_too(tmp_path: Path) -> None:
