@@ -35,9 +35,8 @@ def read_alarm(entry: Component, length: timedelta | None) -> tuple[Alarm | None
             lost.append(f"its alarm was to be {alarm.text('ACTION').upper()}: it is a message here")
         if alarm.first("REPEAT") is not None:
             lost.append("its alarm was to be repeated: it comes once")
-        others = len(alarms) - 1 - alarms.index(alarm)
-        if others:
-            lost.append(f"it has {len(alarms)} alarms: only one was taken, {others} after it were left out")
+        if alarm is not alarms[-1]:
+            lost.append(f"it has {len(alarms)} alarms: only the one {_place(read)} was taken")
         return read, lost
     return None, lost
 
@@ -55,7 +54,7 @@ def length_of(line: Line) -> timedelta:
 
 
 def shifted(rule: str, start: datetime, by: timedelta) -> str:
-    """Return the rule of what comes `by` after each occurrence of a rule; raises NotCarriedOver where there is none."""
+    """Return the rule for what comes `by` after each occurrence of a rule; raises NotCarriedOver if none says it."""
     if not rule or not by:
         return rule
     parts = dict(part.partition("=")[::2] for part in rule.upper().removeprefix("RRULE:").split(";"))
@@ -76,6 +75,10 @@ def told(after: timedelta) -> str:
         return "at its start"
     words: Sequence[str] = str(abs(after)).removesuffix(":00").split(", ")
     return f"{', '.join(words)} {'before' if after < timedelta(0) else 'after'} its start"
+
+
+def _place(alarm: Alarm) -> str:
+    return told(alarm.after) if alarm.at is None else f"of {alarm.at} (UTC)"
 
 
 def _read(alarm: Component, length: timedelta | None) -> Alarm:

@@ -16,7 +16,7 @@ from core.commands.exit_status import CommandFailed
 from core.commands.reminders import next_told
 from core.commands.startup import mask_of, settings_for
 from core.commands.stored import read_stored, when_taken_up, write_stored
-from core.commands.terminal_text import complain, say, say_json
+from core.commands.terminal_text import complain, on_one_line, say, say_json
 from core.contracts.errors import RekkuError
 from core.contracts.inputs import Principal
 from core.contracts.schedule import ReminderMode
@@ -110,7 +110,7 @@ def _lines(
         repeats = f", {each.reminder.intent.rule}" if each.reminder.intent.rule else ""
         mode = "" if each.reminder.mode is ReminderMode.LITERAL else f", as a {each.reminder.mode.value}"
         when = f"{next_told(each.reminder)}{repeats}, in {each.reminder.address}{mode}"
-        lines.append(f"{set_}: {when}: {each.reminder.text}")
+        lines.append(f"{set_}: {when}: {on_one_line(each.reminder.text)}")
         lines += [f"  Not carried over: {lost}." for lost in each.entry.lost]
     lines += [f"Left out: {each.name}: {each.reason}." for each in (*there, *left_out)]
     would_be = "would be imported" if dry_run else "imported"

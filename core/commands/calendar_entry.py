@@ -10,7 +10,7 @@ from typing import TypeVar
 from urllib.parse import unquote
 
 from core.commands.calendar_alarm import Alarm, length_of, read_alarm, shifted, told
-from core.commands.calendar_export import plain, summary_of
+from core.commands.calendar_export import WALL, plain, summary_of
 from core.commands.calendar_file import Component
 from core.commands.calendar_times import CalendarTime, NotCarriedOver, is_zone, read_time
 from core.contracts.errors import ScheduleError
@@ -116,6 +116,8 @@ def _intent(component: Component, own_zone: str, zones: Mapping[str, str], lost:
     alarm, of_alarms = read_alarm(component, length)
     lost += of_alarms
     at_start = Intent(start=start.local, zone=start.zone, rule=rule, elapsed=start.instant)
+    if start.instant and component.text("X-REKKU-CLOCK") == WALL:
+        at_start = replace(at_start, zone="UTC", elapsed=False)
     if alarm is not None:
         try:
             return _at_alarm(at_start, alarm)
@@ -166,18 +168,19 @@ def _start_and_length(
 
 
 def _first(intent: Intent, now_ms: int, lost: list[str]) -> Occurrence:
+    clock = "UTC" if intent.elapsed else intent.zone
     begins = occurrences.first(intent, 0)
     first = occurrences.first(intent, now_ms)
     if begins is None:
         raise NotCarriedOver("its rule never comes before it ends")
     if first is None:
-        last = "its last occurrence" if intent.rule else f"it was due {intent.start} ({intent.zone}), which"
+        last = "its last occurrence" if intent.rule else f"it was due {intent.start} ({clock}), which"
         raise NotCarriedOver(f"{last} has gone by")
     gap_s = occurrences.shortest_gap_s(intent)
     if gap_s is not None and gap_s < SHORTEST_REPEAT_S:
         raise NotCarriedOver(f"it comes every {gap_s} seconds; {SHORTEST_REPEAT_S} are the least")
     if begins.local != intent.start:
-        lost.append(f"its start is no day of its rule: it comes first at {begins.local} ({intent.zone})")
+        lost.append(f"its start is no time of its rule: it comes first at {begins.local} ({clock})")
     return first
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 PRODUCT = "-//Rekku//Reminders//EN"
 LONGEST_SUMMARY = 120
+WALL = "wall"
 _ZONE_YEARS = 10
 _OF_REMINDERS = uuid.UUID("7d3c1c52-52f1-5d0c-9a8e-0d6f6a1f3f0b")
 # Line ends other than \n, control characters and \N do not survive the way through an iCalendar text.
@@ -91,7 +92,7 @@ def _event(reminder: Reminder, following: Occurrence, uid: str, now_ms: int) -> 
     event.add("uid", uid)
     event.add("dtstamp", _utc(now_ms))
     event.add("created", _utc(reminder.created_at_ms))
-    if intent.elapsed:
+    if intent.elapsed or intent.zone == "UTC":
         event.add("dtstart", intent.start.replace(tzinfo=UTC))
     else:
         event.add("dtstart", intent.start, parameters={"TZID": intent.zone})
@@ -121,6 +122,9 @@ def _own(reminder: Reminder, text: str) -> dict[str, str]:
         own["max-lateness"] = str(reminder.max_lateness_s)
     if reminder.intent.elapsed:
         own["zone"] = reminder.intent.zone
+    elif reminder.intent.zone == "UTC":
+        # iCalendar writes the wall clock of UTC as it writes an instant.
+        own["clock"] = WALL
     if text != reminder.text:
         own["text"] = quote(reminder.text, safe=" ")
     return own
@@ -132,7 +136,7 @@ def _zones(ahead: Sequence[tuple[Reminder, Occurrence]]) -> list[Any]:
 
     used: dict[str, list[int]] = {}
     for reminder, following in ahead:
-        if not reminder.intent.elapsed:
+        if not reminder.intent.elapsed and reminder.intent.zone != "UTC":
             years = used.setdefault(reminder.intent.zone, [])
             years += [min(following.local.year, reminder.intent.start.year), following.local.year]
     return [

@@ -9,7 +9,7 @@ from typing import Any
 
 from core.commands.calendar_entry import Entry, name_of, read_entry
 from core.commands.calendar_export import uid_of
-from core.commands.calendar_file import CalendarError, Component, read_calendars
+from core.commands.calendar_file import CalendarError, read_calendars
 from core.commands.calendar_times import NotCarriedOver, named_zones
 from core.contracts.inputs import Address, Principal
 from core.contracts.schedule import Reminder

@@ -146,7 +146,7 @@ def _cancel(numbers: list[int], as_json: bool) -> int:
 
     from core.commands.startup import mask_of, settings_for
     from core.commands.stored import when_taken_up, write_stored
-    from core.commands.terminal_text import say, say_json
+    from core.commands.terminal_text import on_one_line, say, say_json
     from core.contracts.schedule import ReminderState
     from core.services import reminders
     from core.services.clock import SystemClock
@@ -173,7 +173,7 @@ def _cancel(numbers: list[int], as_json: bool) -> int:
         say_json(told)
     else:
         for row in told["cancelled"]:
-            say(f"Reminder {row['number']} of {row['who']} is cancelled: {row['text']}")
+            say(f"Reminder {row['number']} of {row['who']} is cancelled: {on_one_line(row['text'])}")
         if told["cancelled"]:
             say(when_taken_up(settings))
     problems = [f"There is no reminder {number}." for number in told["unknown"]]
