@@ -105,6 +105,12 @@ def find(conn: Any, principal: Principal, number: int) -> Reminder | None:
     return None if row is None else _reminder(row)
 
 
+def by_number(conn: Any, number: int) -> Reminder | None:
+    """Return a reminder by its number, whoever's it is."""
+    row = conn.execute(select(reminders).where(reminders.c.number == number)).one_or_none()
+    return None if row is None else _reminder(row)
+
+
 def by_id(conn: Any, reminder_id: int) -> Reminder | None:
     """Return a reminder by its row's id."""
     row = conn.execute(select(reminders).where(reminders.c.id == reminder_id)).one_or_none()
