@@ -19,6 +19,7 @@ from interfaces.telegram.client import Client, Unreachable
 from interfaces.telegram.moved_chats import MovedChats
 from interfaces.telegram.owned_tasks import OwnedTasks
 from interfaces.telegram.updates import Read, Unreadable, joined, read_update
+from interfaces.telegram.waiting import Waiting
 
 MOST_ALBUMS = 256
 
@@ -35,6 +36,7 @@ class Intake:
         addressing: Callable[[], Addressing],
         moved: MovedChats,
         tasks: OwnedTasks,
+        waiting: Waiting,
         log: FilteringBoundLogger,
     ) -> None:
         self._interface = interface
@@ -43,6 +45,7 @@ class Intake:
         self._addressing = addressing
         self._moved = moved
         self._tasks = tasks
+        self._waiting = waiting
         self._log = log
         self._albums: OrderedDict[tuple[str, str], None] = OrderedDict()
 
@@ -80,12 +83,13 @@ class Intake:
             # A late part: what came before it is answered already, or will be.
             input = dataclasses.replace(input, addressed=False)
         try:
-            await self._receive(input)
+            accepted = await self._receive(input)
         except RekkuError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever is wrong with this one input, the next ones must come in
             self._log.error("an input was passed over", update=input.dedupe_key, error=type(error).__name__)
             return
+        self._waiting.accepted(input, accepted)
         if album[1]:
             self._albums[album] = None
             if len(self._albums) > MOST_ALBUMS:
