@@ -69,6 +69,7 @@ def mention(text: str, of: str, kind: str = "mention", **more: Any) -> dict[str,
     return {"text": text, "entities": [{"type": kind, "offset": units, "length": len(of)} | more]}
 
 
+HIDDEN = {"type": "hidden_user", "date": 1, "sender_user_name": "Eve"}
 BY_BOT = message(GROUP, BOT, "earlier")["message"]
 BY_BOB = message(GROUP, OTHER, "earlier")["message"]
 
@@ -115,6 +116,29 @@ def test_a_bare_command_that_nobody_here_knows_is_for_another_bot() -> None:
     assert not read(message(GROUP, OTHER, "/dance"), commands={"roll"}).addressed
     assert read(message(GROUP, OTHER, "/Roll"), commands={"roll"}).addressed
     assert read(private(TRAINER, "/dance"), commands={"roll"}).addressed
+
+
+@pytest.mark.parametrize(
+    ("update", "text", "addressed"),
+    [
+        (private(TRAINER, "/start"), "/help", True),
+        (private(TRAINER, "/start from-a-link"), "/help", True),
+        (private(TRAINER, "/started"), "/started", True),
+        (
+            private(TRAINER, "/start", forward_origin={"type": "hidden_user", "date": 1, "sender_user_name": "E"}),
+            "",
+            True,
+        ),
+        (message(GROUP, OTHER, "/start@rekku_bot"), "/help", True),
+        (message(GROUP, OTHER, "/start@other_bot"), "/start@other_bot", False),
+        (message(GROUP, OTHER, "/start"), "/help", False),
+    ],
+)
+def test_the_start_button_shows_the_help(update: JsonObject, text: str, addressed: bool) -> None:
+    input = read(update, commands={"roll"})
+    assert (input.text, input.addressed) == (text, addressed)
+    own = read(private(TRAINER, "/start"), commands={"start"})
+    assert own.text == "/start", "a plugin has a command of that name"
 
 
 def test_forwarded_text_is_never_the_words_of_who_forwards() -> None:
