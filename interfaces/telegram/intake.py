@@ -22,6 +22,7 @@ from interfaces.telegram.updates import Read, Unreadable, joined, read_update
 from interfaces.telegram.waiting import Waiting
 
 MOST_ALBUMS = 256
+MOVED = object()
 
 
 class Intake:
@@ -116,3 +117,32 @@ def groups(batch: list[Any], album_of: Callable[[Any], tuple[int, str] | None]) 
         if album is not None:
             albums[album] = found[-1]
     return found
+
+
+def by_chat(groups: list[list[Any]]) -> list[list[list[Any]]]:
+    """Return the groups of each chat, in their order; all as one where a chat has moved: it has two names then."""
+    found: dict[object, list[list[Any]]] = {}
+    for group in groups:
+        chat = _chat_of(group[0])
+        if chat is MOVED:
+            return [groups]
+        found.setdefault(chat, []).append(group)
+    return list(found.values())
+
+
+def _chat_of(raw: Any) -> object:
+    """Return something that is the same for all updates of a chat."""
+    if not isinstance(raw, dict):
+        return None
+    press = raw.get("callback_query")
+    message = raw.get("message") or raw.get("edited_message") or (press.get("message") if _is_object(press) else None)
+    if not _is_object(message):
+        return None
+    if "migrate_to_chat_id" in message or "migrate_from_chat_id" in message:
+        return MOVED
+    chat = message.get("chat")
+    return str(chat.get("id")) if _is_object(chat) else None
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict)

@@ -10,7 +10,7 @@ from core.contracts.inputs import Address, Attachment, Input, InputKind, Princip
 from core.contracts.json import JsonObject
 from interfaces.telegram.addressing import Addressing
 from interfaces.telegram.config import Answer
-from interfaces.telegram.intake import groups
+from interfaces.telegram.intake import by_chat, groups
 from interfaces.telegram.updates import Unreadable, album_of, joined, read_update
 from tests.support.bot_api import Person, album, button_press, edited, message, private
 from tests.support.bot_api.senders import chat_of, photo
@@ -307,6 +307,14 @@ def test_groups_that_move() -> None:
     assert (moved.moved, moved.input) == ((-55, -10055), None)
     moved = read_update({"update_id": 5} | message(-10055, OTHER, migrate_from_chat_id=-55), "telegram", addressing())
     assert moved.moved == (-55, -10055)
+
+
+def test_chats_are_taken_in_side_by_side_and_each_in_its_order() -> None:
+    one, two, press = private(7, "a"), private(9, "b"), button_press(7, message(7, BOT, "?")["message"], "/status")
+    later = edited(one, "c")
+    assert by_chat([[one], [two], [press], [later], [3]]) == [[[one], [press], [later]], [[two]], [[3]]]
+    moved = message(-55, OTHER, migrate_to_chat_id=-10055)
+    assert by_chat([[one], [moved], [two]]) == [[[one], [moved], [two]]]
 
 
 def test_an_album_is_one_input() -> None:
