@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from benchmarks.bare_calls import MODEL
 from benchmarks.chats import Chats
@@ -10,14 +11,19 @@ from core.app import App
 from core.settings import ComponentTable, Settings
 
 
-def installation(home: Path, base_url: str, chats: Chats, *, mode: str = "json_schema") -> App:
-    """Return an app that is not started. mode: how the model is held to the format, see `[engines.openai]`."""
-    settings = Settings(
+def settings_of(home: Path, base_url: str, *, mode: str = "json_schema", **more: Any) -> Settings:
+    """Return the settings. mode: how the model is held to the format, see `[engines.openai]`."""
+    return Settings(
         home=home,
         engine=("openai",),
         openai_base_url=base_url,
         openai_model=MODEL,
         timezone="UTC",
         components={"engines": {"openai": ComponentTable(values={"mode": mode})}},
+        **more,
     )
-    return App(settings, interfaces=[chats], serve=())
+
+
+def installation(home: Path, base_url: str, chats: Chats, *, mode: str = "json_schema") -> App:
+    """Return an app that is not started, with an interface that has no platform."""
+    return App(settings_of(home, base_url, mode=mode), interfaces=[chats], serve=())

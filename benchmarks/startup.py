@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks.bare_calls import MODEL
 from benchmarks.figures import Figure, percentile
-from benchmarks.model_process import ROOT
+from benchmarks.server_process import ROOT
 
 COMMAND = (sys.executable, "main.py", "chat", "--once", "hi")
 MEASURED_CHILD = Path(__file__).with_name("measured_child.py")

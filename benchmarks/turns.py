@@ -19,10 +19,11 @@ from typing import Any
 from benchmarks.conversations import conversations
 from benchmarks.disk import disk
 from benchmarks.figures import Figure, table
-from benchmarks.model_process import ROOT, model_process
 from benchmarks.prompt_size import prompt_size
 from benchmarks.reminders import lateness
+from benchmarks.server_process import ROOT, bot_api_process, model_process
 from benchmarks.startup import startup
+from benchmarks.telegram import telegram
 from core.log import configure_log
 
 NOT_A_DISK = ("tmpfs", "ramfs")
@@ -55,6 +56,12 @@ def _measured(directory: Path, arguments: argparse.Namespace) -> list[Figure]:
         figures = asyncio.run(
             conversations(directory / "turns", base_url, turns=arguments.turns, at_once=arguments.chats)
         )
+        with bot_api_process() as api_base:
+            figures += asyncio.run(
+                telegram(
+                    directory / "telegram", base_url, api_base, turns=arguments.turns // 2, at_once=arguments.chats
+                )
+            )
         figures += asyncio.run(disk(directory))
         figures += asyncio.run(prompt_size(directory))
         figures += asyncio.run(lateness(directory / "reminders"))

@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from core.app import App
@@ -24,6 +25,9 @@ from core.storage import schema
 from core.storage.sqlite import SqliteDatabase
 
 HEALTH_S = 5.0
+INTERFACE_HEALTH_S = 30.0
+"""An SDK that is imported for it takes its time."""
+
 MOST_READABLE = 0o077
 """Permissions of others that a home with secrets in it should not give."""
 
@@ -40,7 +44,7 @@ async def examine(settings: Settings, masker: Masker, process: str) -> list[Chec
             for sentence in tables_of_nobody(app)
         ]
         checks += [check async for check in _engines(app)]
-        checks += list(_components(app))
+        checks += [await _interface(app, check) for check in _components(app)]
     return checks
 
 
@@ -144,6 +148,22 @@ async def _engine(app: App, handle: EngineHandle) -> Check:
         return Check(area="engine", name=handle.name, state=FAILED, detail="It does not tell how it is.")
     state = OK if health.ok else FAILED
     return Check(area="engine", name=handle.name, state=state, detail=health.detail, cure=health.cure)
+
+
+async def _interface(app: App, check: Check) -> Check:
+    """Return the check of an interface with what its platform says; of anything else the check as it is."""
+    if check.area != "interface" or check.state != OK:
+        return check
+    component = next(c for c in app.registry.components("interface") if c.name == check.name)
+    answer = await app.foreign.call(
+        f"health of interface {check.name}", component.instance.health, INTERFACE_HEALTH_S
+    )
+    if isinstance(answer, Raised):
+        return replace(check, state=FAILED, detail=answer.sentence)
+    health = answer.value
+    if not isinstance(health, Health):
+        return replace(check, state=FAILED, detail="It does not tell how it is.")
+    return replace(check, state=OK if health.ok else FAILED, detail=health.detail, cure=health.cure)
 
 
 def _components(app: App) -> Iterator[Check]:

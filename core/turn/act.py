@@ -265,9 +265,13 @@ class Acting:
     async def _run(self, entry: Entry, envelope: ActionEnvelope, running: RunningAction) -> Outcome:
         """Call the handler; its result or failure as an outcome."""
         spec = entry.spec
-        called = await self._env.foreign.call(
-            f"action {spec.type}", lambda: uncancelled(entry.run(running, dict(envelope.payload))), spec.timeout_s
-        )
+        long_work = asyncio.create_task(running.tell_of_long_work(), name=f"progress of {spec.type}")
+        try:
+            called = await self._env.foreign.call(
+                f"action {spec.type}", lambda: uncancelled(entry.run(running, dict(envelope.payload))), spec.timeout_s
+            )
+        finally:
+            long_work.cancel()
         if not isinstance(called, Raised):
             output, tainted = called.value, spec.reads_outside
             if isinstance(output, Untrusted):

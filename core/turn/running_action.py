@@ -15,6 +15,8 @@ from core.turn.environment import TurnEnvironment
 from core.turn.state import Turn
 
 MOST_CAUSES = 10
+LONG_WORK_S = 10.0
+LONG_WORK_AGAIN_S = 20.0
 NO_WRITE = "An action with effect read cannot write or send."
 
 
@@ -25,6 +27,7 @@ class RunningAction:
         self._turn = turn
         self._env = env
         self._spec = spec
+        self._tells_itself = False
         self._progress: set[asyncio.Task[None]] = set()
         self.action_id = f"{turn.id}.{turn.number}.{position}"
         self.tainted = tainted
@@ -70,6 +73,22 @@ class RunningAction:
         self.undo = ActionEnvelope(type=self._spec.compensation, payload=payload)
 
     def progress(self, text: str) -> None:
+        self._tells_itself = True
+        self._show(text)
+
+    async def tell_of_long_work(self) -> None:
+        """Show now and then that the action still runs, until cancelled, unless it shows its progress itself."""
+        clock = self._env.clock
+        began_s = clock.monotonic()
+        wait_s = LONG_WORK_S
+        while True:
+            await clock.sleep(wait_s)
+            if self._tells_itself:
+                return
+            self._show(f"Still working on {self._spec.type}, for {clock.monotonic() - began_s:.0f} s now.")
+            wait_s = LONG_WORK_AGAIN_S
+
+    def _show(self, text: str) -> None:
         activity = Activity(
             kind=ActivityKind.PROGRESS, address=self.address, input_id=self._turn.lease.input_id, text=text
         )

@@ -12,6 +12,7 @@ from aiogram.types import Message, MessageEntity
 from interfaces.telegram.config import Answer
 
 _COMMAND = re.compile(r"/([A-Za-z0-9_]{1,32})(?:@(\w+))?(?=\s|\Z)")
+START, HELP = "start", "/help"
 _AFTER_CALL = re.compile(r"[\s,:;!.\-–—]*")
 
 
@@ -41,20 +42,29 @@ class Addressing:
     def read(self, message: Message, text: str, *, own_words: bool) -> Called:
         """Tell what a message is. own_words: its text is its sender's; a forwarded one calls nobody."""
         if message.chat.type == ChatType.PRIVATE:
-            return Called(addressed=True, text=text)
+            return Called(addressed=True, text=self._begun(text) if own_words else text)
         if message.from_user is not None and message.from_user.is_bot and message.sender_chat is None:
             return Called(addressed=False, text=text)  # two bots would talk for ever
         command = _COMMAND.match(text) if own_words else None
         if command is not None:
-            return Called(addressed=self._is_ours(command), text=text)
+            return Called(addressed=self._is_ours(command), text=self._begun(text))
         called = self._by_text(message, text) if own_words else Called(addressed=False, text=text)
         addressed = called.addressed or self._is_reply(message) or self.answer is Answer.ALWAYS
         return Called(addressed=addressed, text=called.text)
 
+    def _begun(self, text: str) -> str:
+        """Return a text with /help in place of the /start that Telegram's own button writes."""
+        command = _COMMAND.match(text)
+        is_start = command is not None and command.group(1).lower() == START and self._names_us(command.group(2))
+        return HELP if is_start and START not in self.commands else text
+
+    def _names_us(self, bot: str | None) -> bool:
+        return bot is None or bot.lower() == self.username.lower()
+
     def _is_ours(self, command: re.Match[str]) -> bool:
         name, bot = command.group(1).lower(), command.group(2)
         if bot is not None:
-            return bot.lower() == self.username.lower()
+            return self._names_us(bot)
         return not self.commands or name in self.commands
 
     def _is_reply(self, message: Message) -> bool:

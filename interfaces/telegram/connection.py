@@ -12,7 +12,7 @@ from aiogram.exceptions import TelegramAPIError, TelegramNotFound, TelegramUnaut
 from aiogram.types import User
 from aiogram.utils.token import TokenValidationError
 
-from core.contracts.deliveries import Health
+from core.contracts.deliveries import Activity, Health
 from core.contracts.errors import ConfigurationError
 from core.contracts.inputs import Address
 from core.contracts.services import PluginContext
@@ -20,6 +20,7 @@ from core.interface_base import Moved, Receive
 from interfaces.telegram.addressing import Addressing
 from interfaces.telegram.client import Client, Unreachable
 from interfaces.telegram.config import TelegramConfig
+from interfaces.telegram.held_chats import HeldChats
 from interfaces.telegram.intake import Intake
 from interfaces.telegram.looking import TOKEN_CURE, TOKEN_REFUSED, ask
 from interfaces.telegram.menu import set_menus
@@ -29,7 +30,9 @@ from interfaces.telegram.pace import Pace, Rates
 from interfaces.telegram.polling import Poller
 from interfaces.telegram.presence import Presence
 from interfaces.telegram.sending import Sender
+from interfaces.telegram.signs import Signs
 from interfaces.telegram.standing import Standing
+from interfaces.telegram.waiting import Waiting
 from interfaces.telegram.webhook import Webhook
 
 FIRST_LOOK_S = 10
@@ -55,14 +58,17 @@ class Connection:
             raise ConfigurationError("TELEGRAM_BOT_TOKEN has not the form of a token.", cure=TOKEN_CURE) from None
         self.standing = Standing(self._log)
         self.tasks = OwnedTasks(self._log)
-        self._pace = Pace(context.clock, rates)
+        self._held = HeldChats(context.kv, context.clock, self._log)
+        pace = Pace(self._held, rates)
 
         async def tell(old: int, new: int) -> None:
             await moved(Address(name, str(old)), Address(name, str(new)))
 
         self._moved = MovedChats(context.kv, tell)
-        self.sender = Sender(self.client, self._pace, self._moved, link_previews=config.link_previews)
-        self.presence = Presence(self.client, self._pace, self._moved, self.tasks, context.clock, self._log)
+        self.sender = Sender(self.client, pace, self._moved, link_previews=config.link_previews)
+        signs = Signs(self.client, pace, self._moved, self._log)
+        self.presence = Presence(signs, self.tasks, context.clock)
+        self.waiting = Waiting(signs, self.tasks, context.kv, context.clock, self._log)
         self._webhook: Webhook | None = None
 
     async def open(
@@ -73,6 +79,8 @@ class Connection:
         trainers: Callable[[], Collection[str]],
     ) -> None:
         """Begin to take updates in."""
+        await self._held.load()
+        await self.waiting.load()
         me: User | None = None
         try:
             me = await self.client.me(FIRST_LOOK_S)
@@ -83,6 +91,8 @@ class Connection:
 
         async def serve() -> None:
             known = me or await self._introduced()
+            way = "a webhook" if self._config.webhook_url else "long polling"
+            self._log.info("connected to Telegram", bot=f"@{known.username}", updates=f"by {way}")
             intake = self._intake(known, receive, lambda: {**commands(), **trainer_commands()})
             self.tasks.spawn(self._set_menus(commands, trainer_commands, trainers), "menu of commands")
             if self._config.webhook_url:
@@ -116,6 +126,11 @@ class Connection:
                 self.standing.fails(f"Telegram cannot be reached: {error}")
             wait_s = min(wait_s * 2, LONGEST_BACK_OFF_S)
 
+    def show(self, activity: Activity) -> None:
+        """Show a sign of life of a turn; returns at once."""
+        self.waiting.show(activity)
+        self.presence.show(activity)
+
     def _intake(self, me: User, receive: Receive, commands: Commands) -> Intake:
         def addressing() -> Addressing:
             return Addressing(
@@ -134,6 +149,7 @@ class Connection:
             addressing=addressing,
             moved=self._moved,
             tasks=self.tasks,
+            waiting=self.waiting,
             log=self._log,
         )
 

@@ -19,8 +19,10 @@ from interfaces.telegram.client import Client, Unreachable
 from interfaces.telegram.moved_chats import MovedChats
 from interfaces.telegram.owned_tasks import OwnedTasks
 from interfaces.telegram.updates import Read, Unreadable, joined, read_update
+from interfaces.telegram.waiting import Waiting
 
 MOST_ALBUMS = 256
+MOVED = object()
 
 
 class Intake:
@@ -35,6 +37,7 @@ class Intake:
         addressing: Callable[[], Addressing],
         moved: MovedChats,
         tasks: OwnedTasks,
+        waiting: Waiting,
         log: FilteringBoundLogger,
     ) -> None:
         self._interface = interface
@@ -43,6 +46,7 @@ class Intake:
         self._addressing = addressing
         self._moved = moved
         self._tasks = tasks
+        self._waiting = waiting
         self._log = log
         self._albums: OrderedDict[tuple[str, str], None] = OrderedDict()
 
@@ -80,12 +84,13 @@ class Intake:
             # A late part: what came before it is answered already, or will be.
             input = dataclasses.replace(input, addressed=False)
         try:
-            await self._receive(input)
+            accepted = await self._receive(input)
         except RekkuError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever is wrong with this one input, the next ones must come in
             self._log.error("an input was passed over", update=input.dedupe_key, error=type(error).__name__)
             return
+        self._waiting.accepted(input, accepted)
         if album[1]:
             self._albums[album] = None
             if len(self._albums) > MOST_ALBUMS:
@@ -112,3 +117,32 @@ def groups(batch: list[Any], album_of: Callable[[Any], tuple[int, str] | None]) 
         if album is not None:
             albums[album] = found[-1]
     return found
+
+
+def by_chat(groups: list[list[Any]]) -> list[list[list[Any]]]:
+    """Return the groups of each chat, in their order; all as one where a chat has moved: it has two names then."""
+    found: dict[object, list[list[Any]]] = {}
+    for group in groups:
+        chat = _chat_of(group[0])
+        if chat is MOVED:
+            return [groups]
+        found.setdefault(chat, []).append(group)
+    return list(found.values())
+
+
+def _chat_of(raw: Any) -> object:
+    """Return something that is the same for all updates of a chat."""
+    if not isinstance(raw, dict):
+        return None
+    press = raw.get("callback_query")
+    message = raw.get("message") or raw.get("edited_message") or (press.get("message") if _is_object(press) else None)
+    if not _is_object(message):
+        return None
+    if "migrate_to_chat_id" in message or "migrate_from_chat_id" in message:
+        return MOVED
+    chat = message.get("chat")
+    return str(chat.get("id")) if _is_object(chat) else None
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict)

@@ -103,9 +103,9 @@ class TelegramInterface(InterfaceBase):
         return await self._connection.sender.send(part)
 
     async def activity(self, activity: Activity) -> None:
-        """Show the typing sign and progress of a turn; returns at once."""
+        """Show the typing sign and progress of a turn, and which messages wait; returns at once."""
         if self._connection is not None:
-            self._connection.presence.show(activity)
+            self._connection.show(activity)
 
     async def download(self, attachment: Attachment) -> bytes:
         """Return the content of an attachment; raises RekkuError when it is too large, gone or cannot be reached."""

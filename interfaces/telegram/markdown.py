@@ -5,8 +5,11 @@ Block structure that Telegram has no entity for (lists, tables, headings) is sho
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from urllib.parse import unquote
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -18,21 +21,32 @@ MOST_MARKED_UP = 64 * 1024
 
 _STYLES = {"strong": "bold", "em": "italic", "s": "strikethrough"}
 _LINKED = ("http://", "https://", "tg://")
+_ENTITY = re.compile(r"&#?\w+;")
 _RULE = "———"
 _INDENT = "  "
 
 
 def render_markdown(text: str) -> Formatted:
-    """Return what Telegram is to show for a CommonMark text. Raises nothing; nothing that can be read is lost."""
+    """Return what Telegram is to show for a CommonMark text. Raises nothing, and loses no word."""
     text = without_lone_surrogates(text)
     if len(text) > MOST_MARKED_UP:
         return Formatted(text=text)
     parser = MarkdownIt("commonmark", {"html": False}).enable("strikethrough").enable("table")
+    parser.disable("reference")  # definitions would be hidden
     writing = _Writing()
     _Blocks(writing).write(parser.parse(text))
     written = writing.finished()
-    # Of a text that is all definitions and the like nothing would be left.
-    return written if written.text.strip() else Formatted(text=text)
+    return written if written.text.strip() and _holds_all(written, text) else Formatted(text=text)
+
+
+def _holds_all(written: Formatted, source: str) -> bool:
+    """Whether no letter was lost: CommonMark hides definitions, titles, and cells that have no column.
+
+    Digits are not looked at, since lists are numbered anew, nor are the names of HTML entities.
+    """
+    wanted = Counter(filter(str.isalpha, _ENTITY.sub("", source)))
+    beside = "".join(span.url + span.language for span in written.spans)
+    return any(wanted <= Counter(filter(str.isalpha, written.text + held)) for held in (beside, unquote(beside)))
 
 
 @dataclass(slots=True)

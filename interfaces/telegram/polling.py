@@ -6,6 +6,7 @@ everything that the one before had brought is stored.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, NoReturn
 
 from aiogram.exceptions import (
@@ -21,7 +22,7 @@ from structlog.typing import FilteringBoundLogger
 from core.contracts.errors import RekkuError
 from core.contracts.services import Clock
 from interfaces.telegram.client import Client, RawUpdates, Unreachable
-from interfaces.telegram.intake import Intake, groups
+from interfaces.telegram.intake import Intake, by_chat, groups
 from interfaces.telegram.looking import TOKEN_CURE, TOKEN_REFUSED
 from interfaces.telegram.standing import Standing
 from interfaces.telegram.updates import TAKEN, album_of
@@ -83,8 +84,10 @@ class Poller:
         return batch
 
     async def _take(self, batch: list[Any]) -> None:
-        for group in groups(batch, album_of):
-            await self._take_surely(group)
+        # Chats side by side, so that they share commits; what was said in one chat stays in its order.
+        async with asyncio.TaskGroup() as tasks:
+            for chat in by_chat(groups(batch, album_of)):
+                tasks.create_task(self._take_in_order(chat))
         ids = [raw["update_id"] for raw in batch if isinstance(raw, dict) and isinstance(raw.get("update_id"), int)]
         if ids:
             self._offset = max(ids) + 1
@@ -94,6 +97,10 @@ class Poller:
         else:
             # All before is confirmed by now. After a quiet week Telegram draws new ids, which may be lower ones.
             self._offset = None
+
+    async def _take_in_order(self, said: list[list[Any]]) -> None:
+        for group in said:
+            await self._take_surely(group)
 
     async def _take_surely(self, group: list[Any]) -> None:
         """Hand in until it is stored; the offset stays where it is until then."""

@@ -59,9 +59,9 @@ class Sender:
             try:
                 return await self._send(part, error.migrate_to_chat_id)
             except TelegramAPIError as second:
-                raise self._meaning(second, error.migrate_to_chat_id) from None
+                raise await self._meaning(second, error.migrate_to_chat_id) from None
         except TelegramAPIError as error:
-            raise self._meaning(error, chat_id) from None
+            raise await self._meaning(error, chat_id) from None
 
     async def _send(self, part: Part, chat_id: int) -> Receipt:
         """Send once, and once more as plain text when it is the markup that is refused."""
@@ -91,12 +91,12 @@ class Sender:
         )
         return Receipt(message_id=str(message.message_id))
 
-    def _meaning(self, error: TelegramAPIError, chat_id: int) -> Exception:
+    async def _meaning(self, error: TelegramAPIError, chat_id: int) -> Exception:
         """Return what a refusal means to the outbox."""
         match error:
             case TelegramRetryAfter():
                 wait_s = error.retry_after + MARGIN_S
-                self._pace.hold(chat_id, wait_s)
+                await self._pace.held.hold(chat_id, wait_s)
                 return RetryLater(wait_s)
             case TelegramUnauthorizedError() | TelegramNotFound():
                 # Nothing is wrong with the message: the token was withdrawn, or the server is another one.

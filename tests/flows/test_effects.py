@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from core.ai_plugin_base import ActionContext, AIPluginBase, action
+from core.contracts.deliveries import ActivityKind
 from core.testing import Answer, RunningApp, ScriptedEngine, actions, message, running_app
 from tests.flows.records import SILENCE, outcome, statuses
 from tests.flows.workshop import Workshop
@@ -185,3 +187,38 @@ async def test_progress_is_shown_and_sent_messages_arrive_when_the_action_is_don
     async with running_app(engine=ScriptedEngine(("bake", {})), plugins=[Baker()]) as kit:
         assert await kit.interface.ask("bake") == ["The cake is ready."]
         assert "it rises" in [activity.text for activity in kit.interface.activities]
+
+
+async def test_long_work_is_told_now_and_then_until_it_ends() -> None:
+    gate, bakes = asyncio.Event(), asyncio.Event()
+
+    class Baker(AIPluginBase):
+        @action(effect="external", permission="anyone")
+        async def bake(self, ctx: ActionContext, tells: bool = False) -> None:
+            """Bake a cake."""
+            if tells:
+                ctx.progress("it rises")
+            bakes.set()
+            await gate.wait()
+
+    def told(kit: RunningApp) -> list[str]:
+        return [a.text for a in kit.interface.activities if a.kind is ActivityKind.PROGRESS]
+
+    async with running_app(engine=ScriptedEngine(("bake", {}), SILENCE), plugins=[Baker()]) as kit:
+        asked = await kit.interface.say("bake")
+        await bakes.wait()
+        await kit.advance(9)
+        assert told(kit) == []
+        await kit.advance(22)
+        gate.set()
+        await kit.interface.ended(asked)
+        await kit.advance(100)
+        assert told(kit) == [f"Still working on bake, for {seconds} s now." for seconds in (10, 30)]
+    gate.clear()
+    async with running_app(engine=ScriptedEngine(("bake", {"tells": True}), SILENCE), plugins=[Baker()]) as kit:
+        asked = await kit.interface.say("bake")
+        await kit.interface.until(lambda: told(kit), "the action runs")
+        await kit.advance(50)
+        gate.set()
+        await kit.interface.ended(asked)
+        assert told(kit) == ["it rises"]

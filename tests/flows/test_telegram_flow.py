@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from pathlib import Path
+
+from aiohttp import web
 
 from core.ai_plugin_base import ActionContext, AIPluginBase, action
 from core.contracts.json import JsonObject
 from core.settings import Access
 from tests.support.bot_api import BotApi, Effect, Fault, Person, button_press, message, private
+from tests.support.model_server import ModelServer, SeenRequest, reply
+from tests.support.model_server import message as said
 from tests.support.telegram_app import TRAINER, telegram_app
 
 USER, STRANGER = 9, 66
@@ -156,3 +162,97 @@ async def test_a_refused_stranger_is_told_nothing_secret(tmp_path: Path) -> None
         api.world.say(private(STRANGER, "/status"), private(TRAINER, "roll a die"))
         await api.world.until(lambda: api.world.texts(TRAINER))
     assert not any("Engine" in text for text in api.world.texts(STRANGER))
+
+
+async def test_retry_after_holds_over_a_restart_and_for_its_chat_alone(tmp_path: Path) -> None:
+    async with BotApi() as api:
+        async with telegram_app(api, tmp_path / "home"):
+            api.world.flood(TRAINER, 6)
+            api.world.say(private(TRAINER, "roll a die"))
+            await api.world.until(lambda: api.world.floods)
+            await api.world.until(lambda: not api.world.waiting)
+        until = api.world.floods[TRAINER]
+        async with telegram_app(api, tmp_path / "home"):
+            api.world.say(private(TRAINER, "/time"), private(USER, "roll a die"))
+            await api.world.until(lambda: api.world.texts(USER))
+            assert api.world.clock() < until
+            await api.world.until(lambda: len(api.world.texts(TRAINER)) == 2, timeout_s=20)
+    assert api.world.sent(TRAINER)[0].at_s >= until
+    assert api.world.violations == []
+
+
+class Oven(AIPluginBase):
+    """Bakes for as long as it is told to."""
+
+    def __init__(self) -> None:
+        self.done = asyncio.Event()
+
+    @action(effect="external", permission="anyone", command="bake")
+    async def bake(self, ctx: ActionContext) -> None:
+        """Bake."""
+        ctx.progress("The dough rises.")
+        await self.done.wait()
+        ctx.send("The bread is ready.")
+
+
+async def test_what_is_shown_while_a_turn_runs_and_a_message_waits(tmp_path: Path) -> None:
+    """Typing, one progress message that goes when the work is done, and a reaction to what waits behind it."""
+    oven = Oven()
+    async with BotApi() as api, telegram_app(api, tmp_path / "home", plugins=(oven,)):
+        world = api.world
+        world.say(private(USER, "/bake", message_id=1), private(USER, "roll a die", message_id=2))
+        await world.until(lambda: world.of("setMessageReaction") and world.of("sendChatAction") and world.sent(USER))
+        [progress] = world.sent(USER)
+        oven.done.set()
+        await world.until(lambda: len(world.sent(USER)) == 3 and world.of("deleteMessage"))
+        await world.until(lambda: len(world.of("setMessageReaction")) == 2)
+    reactions = [(e.params["message_id"], len(e.params["reaction"])) for e in world.of("setMessageReaction")]
+    assert (progress.text, progress.params["disable_notification"]) == ("The dough rises.", True)
+    assert world.of("deleteMessage")[0].params["message_id"] == progress.message_id
+    assert world.texts(USER)[1] == "The bread is ready."
+    assert reactions == [(2, 1), (2, 0)]
+
+
+async def test_what_one_sender_writes_meanwhile_is_one_turn(tmp_path: Path) -> None:
+    asked, free = asyncio.Event(), asyncio.Event()
+
+    async def slow(request: web.Request, seen: SeenRequest) -> web.StreamResponse:
+        asked.set()
+        await free.wait()
+        return await reply(said("one"))(request, seen)
+
+    async with ModelServer() as server, BotApi() as api:
+        server.queue(slow, reply(said("two")), reply(said("three")))
+        model = {"engine": ("openai",), "openai_base_url": server.base_url}
+        async with telegram_app(api, tmp_path / "home", **model):
+            api.world.say(message(GROUP, USER, "rekku, a"))
+            await asked.wait()
+            api.world.say(message(GROUP, USER, "rekku, b"), message(GROUP, USER, "rekku, c"))
+            api.world.say(message(GROUP, TRAINER, "rekku, d"))
+            await api.world.until(lambda: not api.world.waiting)
+            free.set()
+            await api.world.until(lambda: len(api.world.texts(GROUP)) == 3)
+        asked_for = [request.body["messages"][-1]["content"] for request in server.requests]
+    assert api.world.texts(GROUP) == ["one", "two", "three"]
+    assert [text.rpartition("UTC+00:00)")[2].split() for text in asked_for] == [["a"], ["b", "c"], ["d"]]
+
+
+async def test_a_stranger_is_paired_by_a_trainer_and_a_trainer_alone(tmp_path: Path) -> None:
+    async with BotApi() as api, telegram_app(api, tmp_path / "home", access=Access.PAIRING):
+        world = api.world
+        world.say(message(GROUP, STRANGER, "rekku, roll a die"), private(STRANGER, "/start"))
+        await world.until(lambda: world.texts(STRANGER))
+        code = re.findall(r"/pair (\w{8})", world.texts(STRANGER)[0])[0]
+        world.say(private(STRANGER, f"/pair {code}"), private(USER, f"/pair {code}"))
+        forwarded = {"type": "user", "date": 1, "sender_user": Person(id=TRAINER).as_json()}
+        world.say(private(STRANGER, f"/pair {code}", forward_origin=forwarded))
+        world.say(private(TRAINER, "/pair WRONGONE"))
+        await world.until(lambda: world.texts(TRAINER))
+        assert len(world.texts(STRANGER)) == 1
+        world.say(private(TRAINER, f"/pair {code}"))
+        await world.until(lambda: len(world.texts(STRANGER)) == 2)
+        world.say(private(STRANGER, "/roll 6"))
+        await world.until(lambda: len(world.texts(STRANGER)) == 3)
+    assert world.texts(STRANGER)[2] in {str(n) for n in range(1, 7)}
+    assert world.texts(GROUP) == [], "in front of others a stranger is not spoken to"
+    assert "No such code" in world.texts(TRAINER)[0]

@@ -1,4 +1,4 @@
-"""An App that serves Telegram at a fake Bot API with the offline engine."""
+"""An App that serves Telegram at a fake Bot API, with the offline engine unless another is named."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ def telegram_app(
     api: BotApi,
     home: Path,
     *,
+    engine: tuple[str, ...] = ("offline",),
     access: Access = Access.OPEN,
     trainers: Iterable[int] = (TRAINER,),
     plugins: Iterable[object] = (),
@@ -34,7 +35,7 @@ def telegram_app(
     return App(
         Settings(
             home=home,
-            engine=("offline",),
+            engine=engine,
             access=access,
             timezone="UTC",
             trainer_ids=frozenset(f"telegram:{trainer}" for trainer in trainers),

@@ -6,12 +6,13 @@ import pytest
 
 from core.contracts.deliveries import Activity, ActivityKind, Delivery
 from core.contracts.inputs import Address, Attachment
+from core.contracts.json import JsonObject
 from interfaces.telegram import TelegramInterface
 from interfaces.telegram.client import Unreachable
 from interfaces.telegram.downloading import CannotDownload
 from interfaces.telegram.menu import menu
-from tests.support.bot_api import BotApi, Fault
-from tests.support.telegram_bot import telegram
+from tests.support.bot_api import BotApi, Fault, button_press, edited, message, private
+from tests.support.telegram_bot import Inbox, telegram
 
 HERE = Address("telegram", "-100123", "12")
 
@@ -84,6 +85,52 @@ async def test_signs_respect_flood_control() -> None:
             await bot.interface.activity(shows(ActivityKind.PROGRESS, "two"))
             bot.clock.advance(4)
     assert api.world.violations == []
+
+
+async def test_a_message_that_waits_has_a_reaction_until_its_turn_begins_or_ends() -> None:
+    async with BotApi() as api, telegram(api) as bot:
+        api.world.say(*(private(7, f"m{number}", message_id=30 + number) for number in (1, 2, 3)))
+        await bot.has(3)
+        await bot.interface.activity(shows(ActivityKind.STARTED, input_id=1))
+        await bot.clock.slept_for(1)
+        bot.clock.advance(1)
+        await api.world.until(lambda: len(api.world.of("setMessageReaction")) == 2)
+        await bot.interface.activity(shows(ActivityKind.STARTED, input_id=2))
+        await bot.interface.activity(shows(ActivityKind.ENDED, input_id=3))
+        await api.world.until(lambda: len(api.world.of("setMessageReaction")) == 4)
+        found = [(e.params["message_id"], e.params["reaction"]) for e in api.world.of("setMessageReaction")]
+    eyes = [{"type": "emoji", "emoji": "👀"}]
+    assert sorted(found[:2]) == [(32, eyes), (33, eyes)]
+    assert sorted(found[2:]) == [(32, []), (33, [])]
+
+
+async def test_no_reaction_to_what_waits_for_nothing() -> None:
+    """Talk of others, edits, presses, a duplicate, and whose turn came at once."""
+    first = private(7, "m1", message_id=31)
+    async with BotApi() as api, telegram(api) as bot:
+        api.world.say(message(-55, 7, "among themselves", message_id=5), first)
+        api.world.say(edited(first, "m2"), button_press(7, message(7, 7, "?")["message"], "/status"))
+        inputs = await bot.has(4)
+        await bot.interface.activity(shows(ActivityKind.STARTED, input_id=2))
+        bot.clock.advance(1)
+        await bot.interface.send(bot.interface.render(_delivery())[0])
+    assert [input.addressed for input in inputs] == [False, True, True, True]
+    assert api.world.of("setMessageReaction") == []
+
+
+async def test_a_reaction_is_taken_back_after_a_restart() -> None:
+    values: JsonObject = {}
+    inbox = Inbox()
+    async with BotApi() as api:
+        async with telegram(api, values=values, inbox=inbox) as bot:
+            api.world.say(private(7, "m1", message_id=31))
+            await bot.clock.slept_for(1)
+            bot.clock.advance(1)
+            await api.world.until(lambda: api.world.of("setMessageReaction"))
+        async with telegram(api, values=values, inbox=inbox) as bot:
+            await bot.interface.activity(shows(ActivityKind.STARTED, input_id=1))
+            await api.world.until(lambda: len(api.world.of("setMessageReaction")) == 2)
+    assert api.world.of("setMessageReaction")[1].params["reaction"] == []
 
 
 def _delivery() -> Delivery:

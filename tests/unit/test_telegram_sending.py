@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 
 import pytest
 from aiogram.exceptions import TelegramServerError
 
-from core.contracts.deliveries import Button, Delivery, Part
+from core.contracts.deliveries import Activity, ActivityKind, Button, Delivery, Part
 from core.contracts.errors import CannotDeliver, DeliveryError, RetryLater
 from core.contracts.inputs import Address
 from core.contracts.json import Json
@@ -106,6 +107,66 @@ async def test_nothing_is_sent_inside_retry_after_and_other_chats_go_on() -> Non
         await bot.interface.send(part("one"))
     assert api.world.texts() == ["elsewhere", "one"]
     assert api.world.violations == []
+
+
+async def test_retry_after_is_kept_over_a_restart_for_all_topics_and_signs() -> None:
+    values: dict[str, Json] = {}
+    topics = [Address("telegram", "-100123", "1"), Address("telegram", "-100123", "2")]
+    async with BotApi() as api:
+        async with telegram(api, values=values) as bot:
+            api.world.clock = bot.clock.monotonic
+            api.world.flood(-100123, 60)
+            with pytest.raises(RetryLater):
+                await bot.interface.send(part("one", topics[0]))
+            bot.clock.advance(20)
+        async with telegram(api, values=values) as bot:
+            bot.clock.advance(20)
+            api.world.clock = bot.clock.monotonic
+            for topic in topics:
+                with pytest.raises(RetryLater) as caught:
+                    await bot.interface.send(part("one", topic))
+                assert 40 <= caught.value.after_s < 41
+            working = Activity(kind=ActivityKind.PROGRESS, address=topics[1], input_id=1, text="x")
+            await bot.interface.activity(working)
+            await bot.clock.slept_for(0.3)
+            bot.clock.advance(0.3)
+            await bot.clock.slept_for(4)
+            await bot.interface.send(part("elsewhere"))
+            await bot.interface.activity(dataclasses.replace(working, kind=ActivityKind.ENDED))
+            bot.clock.advance(41)
+            await bot.interface.send(part("one", topics[1]))
+    assert api.world.texts() == ["elsewhere", "one"]
+    assert api.world.violations == []
+
+
+def test_a_burst_and_what_follows_stay_within_what_telegram_counts() -> None:
+    rates = Rates()
+    for (burst, per_s), most, window_s in ((rates.overall, 30, 1), (rates.chat, 2, 1), (rates.group, 20, 60)):
+        assert burst + window_s * burst / per_s <= most
+    assert rates.chat[0] / rates.chat[1] == 1
+
+
+@pytest.mark.parametrize(
+    ("rates", "address", "others"),
+    [
+        (Rates(overall=(2, 3600), chat=(99, 1), group=(99, 1)), HERE, 0),
+        (Rates(overall=(99, 1), chat=(2, 3600), group=(99, 1)), HERE, 1),
+        (Rates(overall=(99, 1), chat=(99, 1), group=(2, 3600)), GROUP, 1),
+        (Rates(overall=(99, 1), chat=(2, 3600), group=(99, 1)), GROUP, 1),
+    ],
+)
+async def test_each_limit_holds(rates: Rates, address: Address, others: int) -> None:
+    """Over all, of a chat, of a group, and a group is a chat too; a limit of one chat holds up no other."""
+    async with BotApi() as api, telegram(api, rates=rates) as bot:
+        await bot.interface.send(part("one", address))
+        await bot.interface.send(part("two", address))
+        with pytest.raises(RetryLater) as caught:
+            await bot.interface.send(part("three", address))
+        assert caught.value.after_s == 1800
+        elsewhere = Address("telegram", "8" if address == HERE else "-56")
+        for _ in range(others):
+            await bot.interface.send(part("elsewhere", elsewhere))
+    assert api.world.texts() == ["one", "two"] + ["elsewhere"] * others
 
 
 async def test_rate_limits_hold_up_one_chat_alone() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import unquote
+
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -9,9 +11,12 @@ from hypothesis import strategies as st
 from core.contracts.deliveries import Button, Delivery
 from core.contracts.inputs import Address
 from interfaces.telegram.formatted import Formatted, Span, utf16_length, without_lone_surrogates
-from interfaces.telegram.markdown import render_markdown
+from interfaces.telegram.markdown import MOST_MARKED_UP, render_markdown
+from interfaces.telegram.pace import Rates
 from interfaces.telegram.rendering import LONGEST_TEXT, render_parts
 from interfaces.telegram.splitting import MOST_ENTITIES, split
+from tests.support.bot_api import BotApi
+from tests.support.telegram_bot import telegram
 
 HERE = Address("telegram", "7")
 
@@ -43,6 +48,10 @@ def marked(text: str) -> list[tuple[str, str]]:
         ("[a]: http://example.org", "[a]: http://example.org", []),
         ("\ud83d\ude00 \ud83d", "😀 \ufffd", []),
         ("-\n- a", "• \n• a", []),
+        ("**see** [a][1]\n\n[1]: http://example.org/x", "see [a][1]\n\n[1]: http://example.org/x", [("bold", "see")]),
+        ('**see** [a](http://e.org "lost")', '**see** [a](http://e.org "lost")', []),
+        ("a\n--\n1 | hidden", "a\n\n1 | hidden", [("bold", "a")]),
+        ("| a |\n|--|\n| b | cut |", "| a |\n|--|\n| b | cut |", []),
     ],
 )
 def test_what_is_shown(markdown: str, text: str, spans: list[tuple[str, str]]) -> None:
@@ -148,6 +157,51 @@ def test_the_parts_together_are_the_whole(text: str, times: int) -> None:
             assert entity["offset"] + entity["length"] <= units
             encoded = part.text.encode("utf-16-le")
             encoded[2 * entity["offset"] : 2 * (entity["offset"] + entity["length"])].decode("utf-16-le")
+
+
+MARKS = [*"*_`~[]()<>#-+.!|\\&:;/ \n\t\"'", "```x y\n", '[a](b "', "]: "]
+MARKED_UP_WORDS = st.lists(
+    st.one_of(SNIPPETS, st.sampled_from(MARKS), st.just(None)),
+    min_size=1,
+    max_size=60,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(marks=MARKED_UP_WORDS)
+def test_no_word_is_lost_between_hostile_marks(marks: list[str | None]) -> None:
+    """Every word can be read or is where a link leads to or what a piece of code is written in."""
+    letters = "qwxyzjkv"
+    words = ["".join(letters[int(digit)] for digit in f"{number:03o}") for number in range(len(marks))]
+    whole = "".join(word if mark is None else mark for word, mark in zip(words, marks, strict=True))
+    shown = render_markdown(whole)
+    seen = shown.text + "".join(unquote(span.url) + span.language for span in shown.spans)
+    for word, mark in zip(words, marks, strict=True):
+        assert mark is not None or word in seen
+
+
+@settings(max_examples=8, deadline=None)
+@given(
+    text=st.one_of(HOSTILE, st.lists(st.one_of(SNIPPETS, st.text(max_size=5)), min_size=1).map("".join)),
+    times=st.sampled_from([1, 20, 500]),
+)
+@example(text="**a `b` ", times=25_000)
+@example(text="😀 word ", times=30_000)
+@example(text="x", times=1)
+async def test_what_the_platform_shows_is_the_whole(text: str, times: int) -> None:
+    """Over HTTP, at a platform that refuses what is too long or marked up wrongly: nothing is refused."""
+    whole = (text * times)[:200_000]
+    unlimited = Rates(overall=(10**6, 1), chat=(10**6, 1))
+    async with BotApi() as api, telegram(api, rates=unlimited) as bot:
+        parts = bot.interface.render(Delivery(address=HERE, text=whole))
+        for part in parts:
+            await bot.interface.send(part)
+        said = [part.text for part in parts if part.text.strip()]
+        assert api.world.texts(7) == said
+        assert sum(method == "sendMessage" for method, _ in api.world.calls) == len(said)
+        assert "".join(part.text for part in parts) == render_markdown(whole).text
+        if len(whole) > MOST_MARKED_UP:
+            assert render_markdown(whole).text == without_lone_surrogates(whole)
 
 
 @settings(max_examples=100, deadline=None)

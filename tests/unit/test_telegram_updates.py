@@ -10,7 +10,7 @@ from core.contracts.inputs import Address, Attachment, Input, InputKind, Princip
 from core.contracts.json import JsonObject
 from interfaces.telegram.addressing import Addressing
 from interfaces.telegram.config import Answer
-from interfaces.telegram.intake import groups
+from interfaces.telegram.intake import by_chat, groups
 from interfaces.telegram.updates import Unreadable, album_of, joined, read_update
 from tests.support.bot_api import Person, album, button_press, edited, message, private
 from tests.support.bot_api.senders import chat_of, photo
@@ -69,6 +69,7 @@ def mention(text: str, of: str, kind: str = "mention", **more: Any) -> dict[str,
     return {"text": text, "entities": [{"type": kind, "offset": units, "length": len(of)} | more]}
 
 
+HIDDEN = {"type": "hidden_user", "date": 1, "sender_user_name": "Eve"}
 BY_BOT = message(GROUP, BOT, "earlier")["message"]
 BY_BOB = message(GROUP, OTHER, "earlier")["message"]
 
@@ -115,6 +116,29 @@ def test_a_bare_command_that_nobody_here_knows_is_for_another_bot() -> None:
     assert not read(message(GROUP, OTHER, "/dance"), commands={"roll"}).addressed
     assert read(message(GROUP, OTHER, "/Roll"), commands={"roll"}).addressed
     assert read(private(TRAINER, "/dance"), commands={"roll"}).addressed
+
+
+@pytest.mark.parametrize(
+    ("update", "text", "addressed"),
+    [
+        (private(TRAINER, "/start"), "/help", True),
+        (private(TRAINER, "/start from-a-link"), "/help", True),
+        (private(TRAINER, "/started"), "/started", True),
+        (
+            private(TRAINER, "/start", forward_origin={"type": "hidden_user", "date": 1, "sender_user_name": "E"}),
+            "",
+            True,
+        ),
+        (message(GROUP, OTHER, "/start@rekku_bot"), "/help", True),
+        (message(GROUP, OTHER, "/start@other_bot"), "/start@other_bot", False),
+        (message(GROUP, OTHER, "/start"), "/help", False),
+    ],
+)
+def test_the_start_button_shows_the_help(update: JsonObject, text: str, addressed: bool) -> None:
+    input = read(update, commands={"roll"})
+    assert (input.text, input.addressed) == (text, addressed)
+    own = read(private(TRAINER, "/start"), commands={"start"})
+    assert own.text == "/start", "a plugin has a command of that name"
 
 
 def test_forwarded_text_is_never_the_words_of_who_forwards() -> None:
@@ -283,6 +307,14 @@ def test_groups_that_move() -> None:
     assert (moved.moved, moved.input) == ((-55, -10055), None)
     moved = read_update({"update_id": 5} | message(-10055, OTHER, migrate_from_chat_id=-55), "telegram", addressing())
     assert moved.moved == (-55, -10055)
+
+
+def test_chats_are_taken_in_side_by_side_and_each_in_its_order() -> None:
+    one, two, press = private(7, "a"), private(9, "b"), button_press(7, message(7, BOT, "?")["message"], "/status")
+    later = edited(one, "c")
+    assert by_chat([[one], [two], [press], [later], [3]]) == [[[one], [press], [later]], [[two]], [[3]]]
+    moved = message(-55, OTHER, migrate_to_chat_id=-10055)
+    assert by_chat([[one], [moved], [two]]) == [[[one], [moved], [two]]]
 
 
 def test_an_album_is_one_input() -> None:

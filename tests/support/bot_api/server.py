@@ -12,6 +12,7 @@ from aiohttp import ClientError, ClientSession, web
 
 from core.contracts.json import Json, JsonObject
 from tests.support.bot_api.refusals import Refusal, refusal
+from tests.support.bot_api.senders import private
 from tests.support.bot_api.world import Fault, World
 
 SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"
@@ -168,7 +169,10 @@ class BotApi:
                     await asyncio.sleep(WEBHOOK_RETRY_S)
 
     async def _control(self, request: web.Request) -> web.Response:
-        """POST /control/say with a list of updates; /control/fault with a Fault; /control/ledger."""
+        """POST /control/say with a list of updates; /control/fault with a Fault; /control/ledger; /control/exchange.
+
+        The last one takes {"chat_id", "text"}, says it in a private chat, and answers with the seconds to the reply.
+        """
         world, verb = self.world, request.match_info["verb"]
         body: Any = await request.json() if request.can_read_body else []
         if verb == "say":
@@ -176,6 +180,9 @@ class BotApi:
         if verb == "fault":
             world.faults.append(Fault(**body))
             return _ok(True)
+        if verb == "exchange":
+            chat_id = int(body["chat_id"])
+            return _ok(await world.exchange(private(chat_id, str(body["text"])), chat_id))
         rows = [{"method": e.method, "chat_id": e.chat_id, "text": e.text} for e in world.effects]
         return _ok({"effects": rows, "waiting": len(world.waiting)})
 

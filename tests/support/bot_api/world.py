@@ -71,6 +71,7 @@ class World:
         """Changes each answer of getUpdates: to reorder updates, or to repeat some."""
         self.news = asyncio.Event()
         self.changed = asyncio.Event()
+        self._awaited: dict[int, list[asyncio.Future[float]]] = defaultdict(list)
         self._next_update = first_update_id
         self._next_message: dict[int, int] = defaultdict(lambda: 1)
 
@@ -82,6 +83,14 @@ class World:
             self.push({"update_id": self._next_update} | body)
             self._next_update += 1
         return ids
+
+    async def exchange(self, body: JsonObject, chat_id: int) -> float:
+        """Queue an update; return the seconds until the next message in a chat is accepted."""
+        replied = asyncio.get_running_loop().create_future()
+        self._awaited[chat_id].append(replied)
+        began_s = self.clock()
+        self.say(body)
+        return await replied - began_s
 
     def push(self, update: JsonObject) -> None:
         """Queue an update as it is, with whatever id."""
@@ -136,6 +145,10 @@ class World:
             at_s=self.clock(),
         )
         self.effects.append(effect)
+        if method == "sendMessage":
+            for waiting in self._awaited.pop(chat_id, ()):
+                if not waiting.done():
+                    waiting.set_result(effect.at_s)
         self._wake()
         return effect
 
