@@ -101,5 +101,5 @@ class Schedule(Protocol):
     def add(self, conn: Any, reminder: Reminder) -> None:
         """Store a new reminder, and let it become due at `reminder.next`."""
 
-    def change(self, conn: Any, reminder: Reminder) -> None:
-        """Store a reminder that was read before, changed; raises ScheduleError when it has changed meanwhile."""
+    def change(self, conn: Any, before: Reminder, after: Reminder) -> None:
+        """Store `after` in place of `before`, as it was read; raises ScheduleError when it is not that any more."""

@@ -18,7 +18,7 @@ from core.contracts.inputs import Address, Input, InputKind, Origin, Principal
 from core.contracts.reminders import Intent, Occurrence
 from core.contracts.schedule import MissedPolicy, Reminder, ReminderMode, ReminderState
 from core.services import inbox as inbox_rows
-from core.storage.tables import inbox, kv, reminders, zones
+from core.storage.tables import inbox, kv, reminders, turns, zones
 
 SCHEDULED = "scheduled"
 
@@ -76,16 +76,16 @@ def change(conn: Any, reminder: Reminder, now_ms: int) -> None:
 
 
 def advance(conn: Any, before: Reminder, after: Reminder, now_ms: int) -> bool:
-    """Store what a reminder is after an occurrence of it; False when it is not what it was `before` any more."""
-    assert before.next is not None
-    unchanged = (
-        reminders.c.id == before.id,
-        reminders.c.state == ReminderState.ACTIVE.value,
-        reminders.c.next_at_ms == before.next.at_ms,
-    )
-    if not conn.execute(update(reminders).where(*unchanged).values(_values(after))).rowcount:
+    """Store what comes after an occurrence of a reminder; False when it is another one by now.
+
+    Only that, since its text or its address may have been changed meanwhile.
+    """
+    stored = by_id(conn, before.id)
+    if stored is None or stored.state is not ReminderState.ACTIVE or stored.next != before.next:
         return False
-    _schedule(conn, after, now_ms)
+    following = replace(stored, next=after.next, state=after.state, note=after.note)
+    conn.execute(update(reminders).where(reminders.c.id == stored.id).values(_values(following)))
+    _schedule(conn, following, now_ms)
     return True
 
 
@@ -281,10 +281,10 @@ def _reminder(row: Any) -> Reminder:
 def known_addresses(conn: Any, principal: Principal, most: int = 20) -> Sequence[Address]:
     """Return the chats in which a principal has spoken, the newest first."""
     statement = (
-        select(inbox.c.lane, func.max(inbox.c.id).label("newest"))
-        .where(inbox.c.principal == str(principal), inbox.c.kind != InputKind.DUE.value)
-        .group_by(inbox.c.lane)
-        .order_by(func.max(inbox.c.id).desc())
+        select(turns.c.lane)
+        .where(turns.c.principal == str(principal), turns.c.origin == Origin.USER.value)
+        .group_by(turns.c.lane)
+        .order_by(func.max(turns.c.id).desc())
         .limit(most)
     )
-    return [Address.parse(row.lane) for row in conn.execute(statement)]
+    return [Address.parse(lane) for lane in conn.execute(statement).scalars()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from core.contracts.errors import ScheduleError
@@ -67,10 +68,10 @@ class StoredSchedule:
         reminders.add(conn, reminder, self._clock.now_ms())
         self.touched = True
 
-    def change(self, conn: Any, reminder: Reminder) -> None:
-        """Store a reminder that was read before, changed; raises ScheduleError when it has changed meanwhile."""
-        stored = reminders.find(conn, reminder.principal, reminder.number)
-        if stored is None or stored.id != reminder.id:
-            raise ScheduleError(f"There is no reminder {reminder.number} any more.")
-        reminders.change(conn, reminder, self._clock.now_ms())
+    def change(self, conn: Any, before: Reminder, after: Reminder) -> None:
+        """Store `after` in place of `before`, as it was read; raises ScheduleError when it is not that any more."""
+        # It may have come due in between: put back to what it was then, it would come once more.
+        if reminders.by_id(conn, before.id) != before:
+            raise ScheduleError(f"Reminder {before.number} has changed meanwhile.", cure="Look at it and try again.")
+        reminders.change(conn, replace(after, id=before.id), self._clock.now_ms())
         self.touched = True

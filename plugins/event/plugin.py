@@ -174,7 +174,7 @@ class Event(AIPluginBase):
         if first is None:
             raise ActionFailed(f"Reminder {number} is over.", cure="Say when it is to come, or set a new one.")
         self._check_text(after.text)
-        ctx.write(lambda conn: self.context.schedule.change(conn, after))
+        ctx.write(lambda conn: self.context.schedule.change(conn, before, after))
         ctx.compensate({"number": number, "before": snapshot(before)})
         return f"Reminder {number} is changed: {self._coming(after)}: {after.text}"
 
@@ -189,7 +189,7 @@ class Event(AIPluginBase):
         if before.state is not ReminderState.ACTIVE:
             raise ActionFailed(f"Reminder {number} is {before.state.value} already.")
         gone = replace(before, state=ReminderState.CANCELLED, next=None)
-        ctx.write(lambda conn: self.context.schedule.change(conn, gone))
+        ctx.write(lambda conn: self.context.schedule.change(conn, before, gone))
         ctx.compensate({"number": number, "before": snapshot(before)})
         return f"Reminder {number} is cancelled: {before.text}"
 
@@ -215,7 +215,7 @@ class Event(AIPluginBase):
         intent, first = await self._first(read_intent(wish, zone=zone, now_ms=now_ms), now_ms)
         if before.state is ReminderState.ACTIVE and not before.intent.rule:
             later = replace(before, intent=intent, next=first)
-            ctx.write(lambda conn: self.context.schedule.change(conn, later))
+            ctx.write(lambda conn: self.context.schedule.change(conn, before, later))
             ctx.compensate({"number": number, "before": snapshot(before)})
             return f"Reminder {number} comes later: {self._coming(later)}: {later.text}"
         await self._check_room(ctx)
@@ -264,11 +264,11 @@ class Event(AIPluginBase):
                 f"Your time zone is {zone}. {len(found)} reminders stay at the wall-clock time of the zone in which "
                 f"they were set; `/timezone {zone} move_reminders=true` moves them along."
             )
-        moved = [self._moved(reminder, zone) for reminder in found]
+        moved = [(reminder, self._moved(reminder, zone)) for reminder in found]
 
         def write(conn: object) -> None:
-            for reminder in moved:
-                schedule.change(conn, reminder)
+            for before, after in moved:
+                schedule.change(conn, before, after)
 
         ctx.write(write)
         return f"Your time zone is {zone}, and {len(moved)} reminders keep their wall-clock time there."
@@ -278,18 +278,18 @@ class Event(AIPluginBase):
         self, ctx: ActionContext, number: Number, before: dict[str, object] | None = None
     ) -> str:
         """Take back what was done to a reminder: put back what it was `before`, nothing where it was new."""
-        reminder = await self._mine(ctx, number)
+        now = await self._mine(ctx, number)
         if before is None or before["state"] != ReminderState.ACTIVE.value:
-            gone = replace(reminder, state=ReminderState.CANCELLED, next=None)
-            ctx.write(lambda conn: self.context.schedule.change(conn, gone))
-            return f"Taken back: reminder {number} ({reminder.text}) is not set any more."
-        reminder = restored(reminder, before)
-        found = self.context.schedule.upcoming(reminder.intent, self.context.clock.now_ms(), 1)
+            gone = replace(now, state=ReminderState.CANCELLED, next=None)
+            ctx.write(lambda conn: self.context.schedule.change(conn, now, gone))
+            return f"Taken back: reminder {number} ({now.text}) is not set any more."
+        back = restored(now, before)
+        found = self.context.schedule.upcoming(back.intent, self.context.clock.now_ms(), 1)
         if not found:
             raise ActionFailed(f"Reminder {number} cannot come back: its time has gone by.")
-        back = replace(reminder, next=found[0])
-        ctx.write(lambda conn: self.context.schedule.change(conn, back))
-        return f"Taken back: reminder {number} is as it was: {self._coming(back)}: {back.text}"
+        again = replace(back, next=found[0])
+        ctx.write(lambda conn: self.context.schedule.change(conn, now, again))
+        return f"Taken back: reminder {number} is as it was: {self._coming(again)}: {again.text}"
 
     def validate_payload(self, action_type: str, payload: JsonObject) -> list[str]:
         """Refuse an address that cannot be read, and a zone that there is not."""
