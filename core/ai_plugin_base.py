@@ -231,6 +231,14 @@ class AIPluginBase:
         """Tell whether the plugin works."""
         return Health(ok=True)
 
+    async def examine(self) -> Health | None:
+        """Tell, without being started, whether a start would work and what is to be known of it; None: no more.
+
+        `rekku doctor` asks, with a context whose directory and database are empty and are thrown away. Nothing may
+        be left behind. An error that is raised is why a start would fail.
+        """
+        return None
+
 
 def _names_in_order(cls: type) -> list[str]:
     """Names of a class's own and inherited attributes, base classes first, in the order of the source."""

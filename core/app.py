@@ -92,7 +92,7 @@ class App:
             self.masker.learn(name, value)
         self.database = database or SqliteDatabase(settings.database_path)
         self.foreign = ForeignCalls()
-        self._schedule = StoredSchedule(self.database, self.clock)
+        self.schedule = StoredSchedule(self.database, self.clock)
         self._objects = {"plugin": tuple(plugins), "interface": tuple(interfaces), "engine": tuple(engines)}
         self._serve = serve
         self._reached = reached
@@ -256,7 +256,7 @@ class App:
             budgets=_budgets(settings),
             show=self._show,
             wake_outbox=self.deliverer.wake,
-            schedule=self._schedule,
+            schedule=self.schedule,
             wake_schedule=lambda: self.schedule_keeper.wake(),
             summarize=self._summarize_soon,
             reached=self._reached,
@@ -335,7 +335,7 @@ class App:
             timezone=self.settings.timezone,
             clock=self.clock,
             database=self.database,
-            schedule=self._schedule,
+            schedule=self.schedule,
             shared_services=self.registry.services,
         )
         self._contexts[kind, name] = context

@@ -53,7 +53,7 @@ class Bubblewrap:
         return spec.argv([self._program, *self._options(command), "--", *command.argv])
 
     def _options(self, command: Command) -> Iterator[str]:
-        places = self._places
+        places, hidden = self._places, self._places.hidden()
         yield from _NAMESPACES
         if not self._network:
             yield "--unshare-net"
@@ -67,12 +67,12 @@ class Bubblewrap:
             if Path(directory).is_dir() and not Path(directory).is_symlink():
                 yield from self._private(directory)
         yield from self._resolver()
-        for path in places.hidden:
+        for path in hidden:
             yield from self._private(str(path)) if path.is_dir() else ("--ro-bind", "/dev/null", str(path))
         home, work = str(places.home), str(places.work)
         yield from (*self._private(home), "--bind", work, work)
         # Last, since one of them may lie in another.
-        for path in (*places.hidden, places.home):
+        for path in (*hidden, places.home):
             if path.is_dir():
                 yield from ("--remount-ro", str(path))
         if command.control is not None:

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from plugins.terminal import landlock
-from plugins.terminal.sandbox import Command, LimitedSpec, Limits, Places
+from plugins.terminal.sandbox import Command, LimitedSpec, Limits, Places, make_temporary
 
-DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/ptmx", "/dev/pts")
+DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty")
+"""No pseudo-terminals: those of others, the one where Rekku runs in, are among them. A session has its own."""
 CLOSED = ("/tmp", "/var/tmp", "/run", "/var/run", "/dev", "/dev/shm", "/lost+found")
 """What is shared with others; a command has a directory for temporary files below its own."""
 
@@ -49,8 +50,8 @@ class LandlockSandbox:
 
     def argv(self, command: Command, limits: Limits) -> list[str]:
         """Return what to execute."""
-        Path(self.temporary).mkdir(exist_ok=True)
-        hidden = [self._places.home, *self._places.hidden, *map(Path, CLOSED)]
+        make_temporary(self.temporary)
+        hidden = [self._places.home, *self._places.hidden(), *map(Path, CLOSED)]
         control = [] if command.control is None else [str(command.control)]
         rules = {
             "read": [*readable_around(hidden), *control],

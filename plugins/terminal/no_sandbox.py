@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from plugins.terminal.sandbox import Command, LimitedSpec, Limits, Places
+from plugins.terminal.sandbox import Command, LimitedSpec, Limits, Places, make_temporary
 
 
 class NoSandbox:
@@ -24,6 +24,6 @@ class NoSandbox:
 
     def argv(self, command: Command, limits: Limits) -> list[str]:
         """Return what to execute."""
-        Path(self.temporary).mkdir(exist_ok=True)
+        make_temporary(self.temporary)
         spec = LimitedSpec(limits=limits, terminal=command.terminal, supervise=True, cwd=command.cwd)
         return spec.argv(command.argv)

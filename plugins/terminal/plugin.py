@@ -6,7 +6,7 @@ import asyncio
 import os
 import re
 import shutil
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated
@@ -16,19 +16,18 @@ from pydantic import Field
 from core.ai_plugin_base import ActionContext, AIPluginBase, TurnContext, action, hook
 from core.contracts.actions import ActionSpec, DisplayHints
 from core.contracts.deliveries import Health
-from core.contracts.errors import ActionFailed
+from core.contracts.errors import ActionFailed, ConfigurationError
 from core.contracts.json import JsonObject
-from plugins.terminal.choice import choose_sandbox
-from plugins.terminal.config import LONGEST_TIMEOUT_S, MIB, TerminalConfig
-from plugins.terminal.control_group import ControlGroup, make_control_group
+from plugins.terminal.config import LONGEST_TIMEOUT_S, TerminalConfig
+from plugins.terminal.enclosure import Enclosure
 from plugins.terminal.environment import command_environment
 from plugins.terminal.keys import key_bytes
 from plugins.terminal.one_shot import Finished, run_once
 from plugins.terminal.payloads import payload_mistakes
 from plugins.terminal.results import finished_json, finished_text, shown_json
-from plugins.terminal.sandbox import Command, Limits, Places, Sandbox
+from plugins.terminal.sandbox import Command
 from plugins.terminal.screen import Screen
-from plugins.terminal.session import Session
+from plugins.terminal.session import Session, Shown
 from plugins.terminal.sessions import Sessions
 
 DEADLINE_S = LONGEST_TIMEOUT_S + 60.0
@@ -46,11 +45,8 @@ class Terminal(AIPluginBase):
 
     config: TerminalConfig
 
-    _sandbox: Sandbox
     _sessions: Sessions
-    _places: Places
-    _limits: Limits
-    _group: ControlGroup | None = None
+    _enclosure: Enclosure | None = None
 
     def get_supported_actions(self) -> dict[str, JsonObject]:
         """Return the actions; whether their output taints is the operator's choice."""
@@ -85,7 +81,7 @@ class Terminal(AIPluginBase):
         limit_s = min(timeout_s or self.config.default_timeout_s, self.config.max_timeout_s)
         directory = self._directory(cwd)
         if session is None:
-            return finished_json(await self._run(command, limit_s, directory), network=self._sandbox.network)
+            return finished_json(await self._run(command, limit_s, directory), network=self._shut_in.sandbox.network)
         return await self._run_in(str(ctx.principal), session, command, limit_s, directory if cwd else None, keep)
 
     @action(
@@ -99,7 +95,7 @@ class Terminal(AIPluginBase):
     )
     async def terminal_command(self, command: str) -> str:
         """Run a shell command and show what it prints."""
-        return finished_text(await self._run(command, self.config.default_timeout_s, self._places.work))
+        return finished_text(await self._run(command, self.config.default_timeout_s, self._work()))
 
     @action(effect="external", permission="trainer", timeout_s=MOST_WAIT_S + 30, repeatable=True)
     async def terminal_input(
@@ -115,7 +111,7 @@ class Terminal(AIPluginBase):
         data = text.encode("utf-8", "replace") + b"".join(key_bytes(key) or b"" for key in keys or ())
         async with _held(found):
             await found.send(data)
-            return shown_json(session, await found.read(wait_s))
+            return await self._told(found, await found.read(wait_s))
 
     @action(effect="external", permission="trainer", timeout_s=MOST_WAIT_S + 30, repeatable=True)
     async def terminal_read(
@@ -124,7 +120,7 @@ class Terminal(AIPluginBase):
         """Wait for more output of a session."""
         found = self._sessions.get(str(ctx.principal), session)
         async with _held(found):
-            return shown_json(session, await found.read(wait_s))
+            return await self._told(found, await found.read(wait_s))
 
     @action(effect="read", permission="trainer", reads_outside=False)
     async def terminal_sessions(self, ctx: ActionContext) -> JsonObject:
@@ -151,24 +147,8 @@ class Terminal(AIPluginBase):
 
     async def start(self) -> None:
         """Find a sandbox that works; raises ConfigurationError when there is none."""
-        data = self.context.data_directory.resolve()
-        work = data / "work"
-        work.mkdir(mode=0o700, exist_ok=True)
-        home = data.parent.parent if data.parent.name == "data" else data
-        self._places = Places(home=home, work=work, hidden=_hidden(self.config.hide))
-        self._sandbox = await choose_sandbox(self.config, self._places)
-        memory_bytes = self.config.memory_mb * MIB
-        self._group = await asyncio.to_thread(
-            make_control_group, processes=self.config.processes, memory_bytes=memory_bytes
-        )
-        limits = Limits.of(self.config)
-        self._limits = Limits(
-            memory_bytes=limits.memory_bytes,
-            processes=limits.processes,
-            file_bytes=limits.file_bytes,
-            open_files=limits.open_files,
-            cgroups=tuple(self._group.directories),
-        )
+        data = self.context.data_directory
+        self._enclosure = await Enclosure.make(self.config, data)
         self._sessions = Sessions(
             start=self._start_session,
             directory=data / "sessions",
@@ -179,37 +159,54 @@ class Terminal(AIPluginBase):
         )
         await self._sessions.load()
         self.context.spawn(self._close_idle(), "close idle sessions")
-        self.context.log.info("commands are shut in", sandbox=self._sandbox.name, network=self._sandbox.network)
-        if self._sandbox.name == "none":
-            self.context.log.warning("commands run without a sandbox", weakness=self._sandbox.weakness)
+        sandbox = self._enclosure.sandbox
+        self.context.log.info("commands are shut in", sandbox=sandbox.name, network=sandbox.network)
+        if sandbox.name == "none":
+            self.context.log.warning("commands run without a sandbox", weakness=sandbox.weakness)
 
     async def stop(self) -> None:
         """End every session."""
         if hasattr(self, "_sessions"):
             await self._sessions.stop()
-        if self._group is not None:
-            await asyncio.to_thread(self._group.remove)
-            self._group = None
+        if self._enclosure is not None:
+            await self._enclosure.release()
+            self._enclosure = None
 
     async def health(self) -> Health:
         """Say which sandbox is in force, and what it does not protect from."""
-        bounds = self._group.bounds if self._group is not None else set()
-        said = [f"Sandbox: {self._sandbox.name}. {self._sandbox.weakness}"]
-        if "memory" not in bounds:
-            said.append("Memory is bounded for each process, not for all together.")
-        if "pids" not in bounds and os.geteuid() == 0:
-            said.append("Rekku runs as root, whom the limit on processes does not bind.")
-        said.append(f"The network is {self._sandbox.network}.")
-        cure = "Install bubblewrap and leave sandbox out." if self._sandbox.name == "none" else ""
-        return Health(ok=True, detail=" ".join(said), cure=cure)
+        return self._shut_in.health
+
+    async def examine(self) -> Health:
+        """Say the same of the sandbox that a start would find; raises ConfigurationError when it has to be mended."""
+        try:
+            enclosure = await Enclosure.make(self.config, self.context.data_directory)
+        except ConfigurationError as error:
+            if self.config.sandbox != "auto":
+                raise
+            return Health(ok=True, detail=f"Off. {error}", cure=error.cure)
+        await enclosure.release()
+        return enclosure.health
+
+    @property
+    def _shut_in(self) -> Enclosure:
+        if self._enclosure is None:
+            raise ActionFailed("The terminal has not been started.")
+        return self._enclosure
+
+    def _work(self) -> Path:
+        """Return the work directory, which a command without a sandbox may have removed."""
+        work = self._shut_in.places.work
+        work.mkdir(mode=0o700, exist_ok=True)
+        return work
 
     async def _run(self, command: str, timeout_s: float, cwd: Path) -> Finished:
-        argv = self._sandbox.argv(Command(argv=[_shell() or "/bin/sh", "-c", command], cwd=cwd), self._limits)
+        shut_in = self._shut_in
+        command_ = Command(argv=[_shell() or "/bin/sh", "-c", command], cwd=cwd)
         try:
             return await run_once(
-                argv,
+                shut_in.sandbox.argv(command_, shut_in.limits),
                 self._environment("dumb"),
-                keepers=self._sandbox.keepers,
+                keepers=shut_in.sandbox.keepers,
                 timeout_s=timeout_s,
                 output_bytes=self.config.output_bytes,
             )
@@ -226,39 +223,44 @@ class Terminal(AIPluginBase):
             except asyncio.CancelledError:
                 self.context.spawn(_interrupt(session), f"interrupt {name}")
                 raise
+        return await self._told(session, shown, note)
+
+    async def _told(self, session: Session, shown: Shown, note: str = "") -> JsonObject:
+        """Return what a session has to say; one whose shell has ended is not kept any longer."""
         if not session.alive:
             await self._sessions.close(session)
-        return shown_json(name, shown, note)
+        return shown_json(session.name, shown, note)
 
     async def _start_session(self, name: str, owner: str, control: Path) -> Session:
         shell = _shell()
         if shell is None:
             raise ActionFailed("Sessions need bash, which is not installed.")
+        shut_in = self._shut_in
         size = (self.config.rows, self.config.columns)
         session = Session(
             name=name,
             owner=owner,
             control=control,
-            control_path=self._sandbox.control_path(control),
-            keepers=self._sandbox.keepers,
+            control_path=shut_in.sandbox.control_path(control),
+            keepers=shut_in.sandbox.keepers,
             output_bytes=self.config.output_bytes,
             screen=Screen(rows=size[0], columns=size[1]),
         )
         environment = self._environment("xterm-256color")
-        await session.start(shell, self._sandbox, self._limits, environment, self._places.work, size)
+        await session.start(shell, shut_in.sandbox, shut_in.limits, environment, self._work(), size)
         return session
 
     def _environment(self, terminal: str) -> dict[str, str]:
         return command_environment(
-            home=self._places.work,
-            temporary=self._sandbox.temporary,
+            home=self._shut_in.places.work,
+            temporary=self._shut_in.sandbox.temporary,
             timezone=self.context.timezone,
             terminal=terminal,
         )
 
     def _directory(self, cwd: str | None) -> Path:
         """Return the directory that is meant; raises ActionFailed when it is not in the work directory."""
-        work = self._places.work
+        work = self._work()
         relative = re.sub(r"^~(?=/|$)", ".", cwd or ".")
         try:
             path = (work / relative).resolve()
@@ -287,11 +289,6 @@ async def _held(session: Session) -> AsyncIterator[None]:
 async def _interrupt(session: Session) -> None:
     async with session.lock:
         await session.interrupt()
-
-
-def _hidden(paths: Iterable[str]) -> tuple[Path, ...]:
-    """Return what there is of the paths that must not be read, where it really lies."""
-    return tuple(real for path in paths if (real := Path(path).expanduser().resolve()).exists())
 
 
 def _shell() -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
@@ -20,11 +21,20 @@ _LIMITED = str(Path(__file__).with_name("limited.py"))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Places:
-    """work: the one writable directory. home: REKKU_HOME, hidden but for it. hidden: what else must not be read."""
+    """work: the one writable directory. home: REKKU_HOME, hidden but for it. hide: what else must not be read."""
 
     home: Path
     work: Path
-    hidden: tuple[Path, ...] = ()
+    hide: tuple[Path, ...] = ()
+
+    def hidden(self) -> tuple[Path, ...]:
+        """Return what there is now of `hide`, where it really lies."""
+        found: list[Path] = []
+        for path in self.hide:
+            with contextlib.suppress(OSError):  # where this user may not look, no command may either
+                if (real := path.resolve()).exists():
+                    found.append(real)
+        return tuple(found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +121,12 @@ class LimitedSpec:
             "landlock": self.landlock,
         }
         return [self.python, "-I", "-S", _LIMITED, json.dumps(spec), *command]
+
+
+def make_temporary(directory: str) -> None:
+    """Make the directory for temporary files, unless a command has put something else in its place."""
+    with contextlib.suppress(FileExistsError):
+        Path(directory).mkdir(mode=0o700, exist_ok=True)
 
 
 async def try_out(sandbox: Sandbox, places: Places, limits: Limits) -> str:

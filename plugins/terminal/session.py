@@ -11,29 +11,25 @@ import shutil
 import signal
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from core.contracts.errors import ActionFailed
-from plugins.terminal.bounded_output import BoundedOutput, decoded, joined
 from plugins.terminal.one_shot import ended, killed
-from plugins.terminal.plain_text import plain_text
 from plugins.terminal.process_tree import descendants
 from plugins.terminal.pty_process import PtyProcess
 from plugins.terminal.sandbox import Command, Limits, Sandbox
 from plugins.terminal.screen import Screen
-from plugins.terminal.shell_reports import Report, ReportReader, rc_file, trigger
+from plugins.terminal.shell_reports import rc_file, trigger
+from plugins.terminal.shell_watch import ShellWatch
 
 READY_S = 10.0
 START_S = 5.0
 STEP_S = 1.0
 """How long each step of an interruption may take to work."""
-WITHOUT_PROMPT_S = 0.5
-"""How long after the end of a command its prompt is waited for."""
 QUIET_S = 0.1
 WRITE_S = 5.0
 CLOSE_S = 2.0
-RENDER_EVERY_S = 1.0
 ROUNDS = 2
 
 CTRL_C = b"\x03"
@@ -58,19 +54,6 @@ class Shown:
     waits: bool = False
 
 
-@dataclass(slots=True)
-class Running:
-    """A command that was given to the shell."""
-
-    number: int
-    since: float = field(default_factory=time.monotonic)
-    started: asyncio.Event = field(default_factory=asyncio.Event)
-    finished: asyncio.Event = field(default_factory=asyncio.Event)
-    status: int | None = None
-    duration_s: float = 0.0
-    output: tuple[bytes, int, bytes] = (b"", 0, b"")
-
-
 class Session:
     """A bash in a pseudo-terminal. One action at a time holds its `lock`."""
 
@@ -91,16 +74,7 @@ class Session:
         self._control, self._control_path = control, control_path
         self._keepers = keepers
         self._secret = secrets.token_hex(12)
-        self._reports = ReportReader(self._secret)
-        self._output = BoundedOutput(output_bytes)
-        self._screen = screen
-        self._rendering: asyncio.Task[list[str]] | None = None
-        self._rendered_at = 0.0
-        self._muted = True
-        self._ready = asyncio.Event()
-        self._changed = asyncio.Event()
-        self._running: Running | None = None
-        self._number = 0
+        self._watch = ShellWatch(secret=self._secret, output_bytes=output_bytes, screen=screen)
         self._shell_pid = 0
         self._pty: PtyProcess
 
@@ -122,9 +96,9 @@ class Session:
             control=self._control,
         )
         argv = sandbox.argv(command, limits)
-        self._pty = await PtyProcess.start(argv, environment, self._take, rows=size[0], columns=size[1])
-        if not await _set_within(self._ready, READY_S, self._pty.ended):
-            said = self._text(self._output.parts())[0].strip().splitlines()
+        self._pty = await PtyProcess.start(argv, environment, self._watch.take, rows=size[0], columns=size[1])
+        if not await _set_within(self._watch.ready, READY_S, self._pty.ended):
+            said = self._watch.new_text()[0].strip().splitlines()
             await self.close()
             raise ActionFailed(f"The shell of the session did not come up: {said[-1] if said else 'no answer'}.")
 
@@ -154,33 +128,32 @@ class Session:
 
     @property
     def _busy(self) -> bool:
-        if self._running is not None and not self._running.finished.is_set():
-            return True
-        return self._pty.foreground != self._shell_group
+        return self._watch.busy or self._pty.foreground != self._shell_group
 
     async def run(self, command: str, *, timeout_s: float, keep: bool, cwd: str = "") -> Shown:
         """Run a command in the shell; raises ActionFailed when the shell does not take it.
 
         At the time-out it is interrupted, or left running with `keep`. cwd: a directory to change to before.
         """
+        if self._shell_group == -1:
+            await _set_within(self._pty.ended, CLOSE_S, self._pty.ended)
+            raise self._not_run()
         if self._busy:
             raise ActionFailed(
                 f"Something still runs in the session {self.name}.",
                 cure="Use terminal_read, terminal_input (ctrl-c ends most programs) or terminal_close.",
             )
-        self._number += 1
-        running = self._running = Running(self._number)
-        file = self._control / str(running.number)
+        file = self._control / str(self._watch.next_number)
         change = f"builtin cd -- {shlex.quote(cwd)} || return\n" if cwd else ""
         file.write_text(f"{change}{command}\n", encoding="utf-8", errors="surrogateescape")
-        self._muted = True
-        # What is typed to have it run is no sight for anybody; the command is.
-        self._screen.add(command.replace("\n", "\r\n").encode("utf-8", "replace") + b"\r\n")
+        running = self._watch.begin(command)
         try:
             await self._pty.write(CTRL_U + trigger(self._control_path, running.number), WRITE_S)
-            if not await _set_within(running.started, START_S, self._pty.ended) and self.alive:
+            if not await _set_within(running.started, START_S, self._pty.ended):
+                if not self.alive:
+                    raise self._not_run()
                 await self._pty.write(CTRL_C, WRITE_S)
-                self._running, self._muted = None, False
+                self._watch.forget()
                 raise ActionFailed(
                     f"The shell of the session {self.name} does not take commands.",
                     cure="Close it with terminal_close.",
@@ -191,9 +164,15 @@ class Session:
         finally:
             file.unlink(missing_ok=True)
 
+    def _not_run(self) -> ActionFailed:
+        return ActionFailed(
+            f"The shell of the session {self.name} had ended; the command was not run.",
+            cure="A command with that session opens it anew.",
+        )
+
     async def interrupt(self) -> Shown:
         """End what runs in the foreground, by ctrl-c or worse; when the shell itself does not let go, close it."""
-        running = self._running
+        running = self._watch.running
         if running is None or running.finished.is_set():
             return await self._shown("idle")
         for _ in range(ROUNDS):
@@ -225,14 +204,14 @@ class Session:
     async def read(self, wait_s: float) -> Shown:
         """Wait for output, or for the end of the command, and return what is new."""
         deadline = time.monotonic() + wait_s
-        while self.alive and not self._has_news and (left := deadline - time.monotonic()) > 0:
-            self._changed.clear()
-            await _set_within(self._changed, left, self._pty.ended)
+        while self.alive and not self._watch.has_news and (left := deadline - time.monotonic()) > 0:
+            self._watch.changed.clear()
+            await _set_within(self._watch.changed, left, self._pty.ended)
         while self.alive and (left := min(QUIET_S, deadline - time.monotonic())) > 0:
-            self._changed.clear()
-            if not await _set_within(self._changed, left, self._pty.ended):
+            self._watch.changed.clear()
+            if not await _set_within(self._watch.changed, left, self._pty.ended):
                 break
-        running = self._running
+        running = self._watch.running
         return await self._shown("done" if running is not None and running.finished.is_set() else self.state)
 
     async def close(self) -> None:
@@ -243,87 +222,26 @@ class Session:
         finally:
             self._pty.close()
         shutil.rmtree(self._control, ignore_errors=True)
-        if self._running is not None:
-            self._running.finished.set()
-
-    @property
-    def _has_news(self) -> bool:
-        return self._output.total > 0 or (self._running is not None and self._running.finished.is_set())
-
-    def _take(self, data: bytes) -> None:
-        """Called with what comes out of the terminal."""
-        for piece in self._reports.feed(data):
-            if isinstance(piece, Report):
-                self._heard(piece)
-            elif not self._muted or not self._ready.is_set():
-                self._output.add(piece)
-                self._screen.add(piece)
-        if self._screen.behind and self._rendering is None and time.monotonic() - self._rendered_at > RENDER_EVERY_S:
-            self._rendering = asyncio.ensure_future(asyncio.to_thread(self._screen.lines, self._screen.take()))
-            self._rendering.add_done_callback(self._rendered)
-        self._changed.set()
-
-    def _rendered(self, _: object) -> None:
-        self._rendering = None
-        self._rendered_at = time.monotonic()
-
-    def _heard(self, report: Report) -> None:
-        running = self._running
-        mine = running if running is not None and not running.finished.is_set() else None
-        if report.kind == "P":
-            if not self._ready.is_set():
-                self._output.clear()
-            self._ready.set()
-            if mine is not None and mine.started.is_set():
-                self._finish(mine, report.status if mine.status is None else mine.status)
-            if mine is None or mine.started.is_set():
-                self._muted = False
-        elif mine is None or report.number != mine.number:
-            return
-        elif report.kind == "S":
-            self._output.clear()
-            self._muted = False
-            mine.since = time.monotonic()
-            mine.started.set()
-        else:
-            self._muted = True
-            mine.status = report.status
-            asyncio.get_running_loop().call_later(WITHOUT_PROMPT_S, self._finish, mine, report.status)
-
-    def _finish(self, running: Running, status: int) -> None:
-        if running.finished.is_set():
-            return
-        running.status = status
-        running.duration_s = round(time.monotonic() - running.since, 3)
-        running.output = self._output.parts()
-        self._output.clear()
-        self._screen.full_screen = False
-        self._muted = False
-        running.finished.set()
-        self._changed.set()
+        self._watch.close()
 
     async def _shown(self, state: str) -> Shown:
         """Collect what is new, and forget it."""
-        running = self._running
+        running = self._watch.running
         if running is not None and running.finished.is_set() and self.alive:
-            self._running = None
-            text, cut = self._text(running.output)
+            self._watch.forget()
+            text, cut = self._watch.text_of(running)
             return Shown(
                 state=state, output=text, cut_bytes=cut, exit_code=running.status, duration_s=running.duration_s
             )
         exit_code = None
         if not self.alive:
             state = "closed"
-            self._output.add(self._reports.flush())
+            self._watch.close()
             await ended(self._pty.process, CLOSE_S)
             exit_code = self._pty.process.returncode
-            self._running = None
-        parts = self._output.parts()
-        self._output.clear()
-        text, cut = self._text(parts)
-        screen = None
-        if self._screen.full_screen and self.alive:
-            screen = await asyncio.to_thread(self._screen.lines, self._screen.take())
+            self._watch.forget()
+        text, cut = self._watch.new_text()
+        screen = await self._watch.screen_lines() if self.alive else None
         waits = state == "running" and screen is None and bool(text) and not text.endswith("\n")
         since = None if running is None else round(time.monotonic() - running.since, 3)
         return Shown(
@@ -335,11 +253,6 @@ class Session:
             screen=screen,
             waits=waits,
         )
-
-    def _text(self, parts: tuple[bytes, int, bytes]) -> tuple[str, int]:
-        head, cut, tail = parts
-        first, last = decoded(head, cut, tail)
-        return joined(plain_text(first), cut, plain_text(last)), cut
 
 
 async def _set_within(event: asyncio.Event, seconds: float, or_else: asyncio.Event) -> bool:

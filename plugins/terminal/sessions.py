@@ -37,9 +37,8 @@ class Sessions:
 
     async def load(self) -> None:
         """Note what was open when the last process ended: all of it is lost now."""
-        remembered = await self._kv.get(REMEMBERED, [])
-        for owner, name in remembered:
-            self._lost[owner, name] = "lost when Rekku restarted"
+        for owner, name, why in await self._kv.get(REMEMBERED, []):
+            self._lost[owner, name] = why or "lost when Rekku restarted"
         shutil.rmtree(self._directory, ignore_errors=True)
         self._directory.mkdir(mode=0o700)
         await self._remember()
@@ -71,8 +70,8 @@ class Sessions:
             if session is not None and session.alive:
                 session.last_used = self._clock.monotonic()
                 return session, ""
-            if session is not None:
-                await self._drop(session, "closed because its shell had ended")
+            for dead in [one for one in self._open.values() if not one.alive]:
+                await self._drop(dead, "closed because its shell had ended")
             if len(self._open) >= self._most:
                 raise ActionFailed(f"{self._most} sessions are open, and no more may be.", cure="Close one of them.")
             control = self._directory / secrets.token_hex(8)
@@ -94,7 +93,7 @@ class Sessions:
         await self._remember()
 
     async def close_idle(self) -> None:
-        """Close what nobody has used for too long, and forget the ones whose shell has ended."""
+        """Close what nobody has used for too long."""
         now = self._clock.monotonic()
         for session in list(self._open.values()):
             if not session.lock.locked() and now - session.last_used >= self._idle_s:
@@ -114,4 +113,5 @@ class Sessions:
         await session.close()
 
     async def _remember(self) -> None:
-        await self._kv.set(REMEMBERED, [list(key) for key in self._open])
+        lost = [[owner, name, why] for (owner, name), why in self._lost.items()]
+        await self._kv.set(REMEMBERED, [*lost, *([owner, name, ""] for owner, name in self._open)])

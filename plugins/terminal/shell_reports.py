@@ -31,6 +31,7 @@ __rekku_done() {
     builtin return "$2"
 }
 PROMPT_COMMAND=__rekku_prompt
+builtin readonly -f __rekku_report __rekku_start __rekku_prompt __rekku_done
 """
 
 

@@ -65,12 +65,18 @@ def _become(spec: dict[str, Any], command: list[str]) -> NoReturn:
         if spec["landlock"] is not None:
             _prctl(PR_SET_NO_NEW_PRIVS, 1)
             _drop_capabilities()
-            importlib.import_module("landlock").restrict(spec["landlock"])
+            importlib.import_module("landlock").restrict(_with_own_terminal(spec))
         os.execvpe(command[0], command, os.environ)
     except OSError as error:
         print(f"The command could not be started: {error}", file=sys.stderr)  # noqa: T201 - its standard error
         sys.stderr.flush()
     os._exit(NOT_STARTED)
+
+
+def _with_own_terminal(spec: dict[str, Any]) -> dict[str, Any]:
+    """Return the rules, and with them the one terminal that belongs to the command."""
+    rules: dict[str, Any] = spec["landlock"]
+    return {**rules, "devices": [*rules["devices"], os.ttyname(0)]} if spec["terminal"] else rules
 
 
 def _drop_capabilities() -> None:

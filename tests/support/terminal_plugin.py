@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+import pytest
+
 from core.ai_plugin_base import ActionContext, current_action
 from core.contracts.inputs import Principal
 from core.contracts.json import Json
 from core.contracts.services import KeyValueStore
-from plugins.terminal import Terminal
+from plugins.terminal import Terminal, landlock
 from tests.support.plugin_context import FakePluginContext, equip
 
 
@@ -64,6 +67,10 @@ class Bench:
     def work(self) -> Path:
         return self.context.data_directory / "work"
 
+    @property
+    def sandbox(self) -> str:
+        return self.plugin._shut_in.sandbox.name
+
     async def call(self, type_: str, *, by: str = "owner", **payload: Any) -> Any:
         """Run an action as the core would."""
         problems = self.plugin.validate_payload(type_, payload)
@@ -103,6 +110,14 @@ async def started(directory: Path, context: TerminalContext | None = None, **con
             job.cancel()
         await asyncio.gather(*context.jobs, return_exceptions=True)
         await plugin.stop()
+
+
+def require(sandbox: str) -> None:
+    """Skip the test where the machine does not have what the sandbox needs."""
+    if sandbox == "bubblewrap" and shutil.which("bwrap") is None:
+        pytest.skip("bwrap is missing: apt install bubblewrap")
+    if sandbox == "landlock" and landlock.abi() < landlock.SIGNALS_SINCE:
+        pytest.skip("needs a kernel with Landlock in version 6: Linux 6.12 with lsm=landlock")
 
 
 def processes_with(text: str) -> list[int]:

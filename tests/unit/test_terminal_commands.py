@@ -235,13 +235,13 @@ def test_what_is_readable_goes_around_what_is_hidden(tmp_path: Path) -> None:
 
 
 def test_no_rule_of_landlock_opens_a_hidden_place(tmp_path: Path) -> None:
-    places = Places(home=Path("/usr/share"), work=tmp_path, hidden=(Path("/etc/passwd"),))
+    places = Places(home=Path("/usr/share"), work=tmp_path, hide=(Path("/etc/passwd"),))
     sandbox = LandlockSandbox(places, network=False)
     argv = sandbox.argv(Command(argv=["true"], cwd=tmp_path), Limits.of(TerminalConfig()))
     rules = json.loads(argv[argv.index("true") - 1])["landlock"]
     assert rules["write"] == [str(tmp_path)]
     assert "/etc/hostname" in rules["read"] or "/etc/hosts" in rules["read"]
-    for hidden in (places.home, *places.hidden, Path("/run"), Path("/tmp")):
+    for hidden in (places.home, *places.hidden(), Path("/run"), Path("/tmp")):
         opened = [path for path in rules["read"] if hidden.is_relative_to(path) or Path(path).is_relative_to(hidden)]
         assert opened == []
 
