@@ -60,6 +60,9 @@ def original(conn: Any, edit: Input) -> Original | None:
 
 def replace_waiting(conn: Any, found: Original, edit: Input, *, passes_lanes: bool) -> bool:
     """Let a message that waits say what its edit says; False when a turn has taken it up by now."""
+    attachments = edit.attachments
+    if "album" in edit.data:  # an edit shows one of its files only
+        attachments = tuple(dict.fromkeys((*found.input.attachments, *edit.attachments)))
     new = {name: value for name, value in edit.data.items() if name != EDIT_OF}
     body = encode(
         Input(
@@ -70,7 +73,7 @@ def replace_waiting(conn: Any, found: Original, edit: Input, *, passes_lanes: bo
             text=edit.text,
             author_name=edit.author_name,
             quoted=edit.quoted,
-            attachments=edit.attachments,
+            attachments=attachments,
             data={**found.input.data, **new},
         )
     )

@@ -36,6 +36,7 @@ from interfaces.telegram.waiting import Waiting
 from interfaces.telegram.webhook import Webhook
 
 FIRST_LOOK_S = 10
+ALBUM_WAIT_S = 1.5
 FIRST_BACK_OFF_S, LONGEST_BACK_OFF_S = 1.0, 60.0
 
 Commands = Callable[[], Mapping[str, str]]
@@ -150,6 +151,8 @@ class Connection:
             moved=self._moved,
             tasks=self.tasks,
             waiting=self.waiting,
+            clock=self._context.clock,
+            album_wait_s=ALBUM_WAIT_S if self._config.webhook_url else 0.0,
             log=self._log,
         )
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from aiogram.exceptions import TelegramAPIError
@@ -13,6 +13,7 @@ from structlog.typing import FilteringBoundLogger
 
 from core.contracts.errors import RekkuError
 from core.contracts.inputs import Input
+from core.contracts.services import Clock
 from core.interface_base import Receive
 from interfaces.telegram.addressing import Addressing
 from interfaces.telegram.client import Client, Unreachable
@@ -22,11 +23,16 @@ from interfaces.telegram.updates import Read, Unreadable, joined, read_update
 from interfaces.telegram.waiting import Waiting
 
 MOST_ALBUMS = 256
+EDIT_OF = "edit_of"
 MOVED = object()
 
 
 class Intake:
-    """Takes updates in. `addressing` is asked anew for each, since commands come and go."""
+    """Takes updates in.
+
+    addressing: is asked anew for each, since commands come and go. album_wait_s: for how long the turn of an album
+    waits for its further parts, where these come one by one.
+    """
 
     def __init__(
         self,
@@ -38,6 +44,8 @@ class Intake:
         moved: MovedChats,
         tasks: OwnedTasks,
         waiting: Waiting,
+        clock: Clock,
+        album_wait_s: float,
         log: FilteringBoundLogger,
     ) -> None:
         self._interface = interface
@@ -47,8 +55,10 @@ class Intake:
         self._moved = moved
         self._tasks = tasks
         self._waiting = waiting
+        self._clock = clock
+        self._album_wait_s = album_wait_s
         self._log = log
-        self._albums: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._albums: OrderedDict[tuple[str, str], Input] = OrderedDict()
 
     async def take(self, raws: list[Any]) -> None:
         """Take in one update, or the parts of one album; returns when it is stored or nothing is to be stored.
@@ -80,9 +90,17 @@ class Intake:
 
     async def _store(self, input: Input) -> None:
         album = (str(input.address), str(input.data.get("album", "")))
-        if album[1] and album in self._albums and not input.text:
-            # A late part: what came before it is answered already, or will be.
-            input = dataclasses.replace(input, addressed=False)
+        begun = self._albums.get(album)
+        is_part = bool(album[1]) and EDIT_OF not in input.data
+        whole = input
+        if is_part and begun is not None:
+            whole = joined([begun, input])
+            # The album's new form: it takes the place of what came before while that waits, and starts no turn else.
+            input = replace(
+                whole, dedupe_key=input.dedupe_key, data={**whole.data, EDIT_OF: whole.data["message_id"]}
+            )
+        elif is_part and self._album_wait_s:
+            whole = input = replace(input, not_before_ms=self._clock.now_ms() + round(self._album_wait_s * 1000))
         try:
             accepted = await self._receive(input)
         except RekkuError:
@@ -91,8 +109,8 @@ class Intake:
             self._log.error("an input was passed over", update=input.dedupe_key, error=type(error).__name__)
             return
         self._waiting.accepted(input, accepted)
-        if album[1]:
-            self._albums[album] = None
+        if is_part:
+            self._albums[album] = whole
             if len(self._albums) > MOST_ALBUMS:
                 self._albums.popitem(last=False)
 
@@ -132,17 +150,14 @@ def by_chat(groups: list[list[Any]]) -> list[list[list[Any]]]:
 
 def _chat_of(raw: Any) -> object:
     """Return something that is the same for all updates of a chat."""
-    if not isinstance(raw, dict):
+    found: Any = raw
+    if isinstance(found, dict) and "callback_query" in found:
+        found = found["callback_query"]
+    if isinstance(found, dict):
+        found = found.get("message") or found.get("edited_message")
+    if not isinstance(found, dict):
         return None
-    press = raw.get("callback_query")
-    message = raw.get("message") or raw.get("edited_message") or (press.get("message") if _is_object(press) else None)
-    if not _is_object(message):
-        return None
-    if "migrate_to_chat_id" in message or "migrate_from_chat_id" in message:
+    if "migrate_to_chat_id" in found or "migrate_from_chat_id" in found:
         return MOVED
-    chat = message.get("chat")
-    return str(chat.get("id")) if _is_object(chat) else None
-
-
-def _is_object(value: Any) -> bool:
-    return isinstance(value, dict)
+    chat = found.get("chat")
+    return str(chat.get("id")) if isinstance(chat, dict) else None

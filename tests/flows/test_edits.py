@@ -8,9 +8,11 @@ from core.contracts.engine import Source
 from core.testing import message, running_app
 from tests.flows.records import turns
 from tests.flows.test_joined_messages import busy
-from tests.support.bot_api import BotApi, edited, private
+from tests.support.bot_api import BotApi, album, edited, private
 from tests.support.bot_api import message as group_message
+from tests.support.model_server import ModelServer, reply
 from tests.support.telegram_app import TRAINER, telegram_app
+from tests.unit.test_telegram_webhook import free_port
 
 
 async def test_an_edit_takes_the_place_of_what_waits() -> None:
@@ -91,3 +93,31 @@ async def test_edits_on_telegram(tmp_path: Path) -> None:
         )
         assert api.world.sent(-100123) == []
     assert [tuple(row) for row in told] == [("user", "(edited) roll a d20")]
+
+
+async def test_an_album_that_is_posted_piece_by_piece_is_one_message(tmp_path: Path) -> None:
+    """By webhook each part comes alone; an edit of its caption while it waits loses none of its files."""
+    port = free_port()
+    hook = {"webhook_url": f"http://127.0.0.1:{port}/", "webhook_listen": f"127.0.0.1:{port}"}
+    parts = album(TRAINER, TRAINER, "my cats", 3)
+    async with ModelServer() as server, BotApi() as api:
+        server.default = reply("Nice cats.")
+        async with telegram_app(
+            api,
+            tmp_path / "home",
+            engine=("openai",),
+            openai_base_url=server.base_url,
+            telegram=hook | {"webhook_secret": "a-secret-of-the-tests"},
+        ) as app:
+            api.world.say(
+                *parts, edited(parts[0], "") | {"edited_message": parts[0]["message"] | {"caption": "cats"}}
+            )
+            await api.world.until(lambda: api.world.texts(TRAINER), timeout_s=20)
+            await app.drained()
+            turns = await app.database.read(
+                lambda conn: list(conn.exec_driver_sql("SELECT body FROM inbox WHERE turn_id > 0").scalars())
+            )
+    assert api.world.texts(TRAINER) == ["Nice cats."]
+    [body] = turns
+    assert [f"photo-{number}" in body for number in range(3)] == [True] * 3
+    assert "my cats" not in body

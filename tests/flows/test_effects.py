@@ -217,7 +217,7 @@ async def test_long_work_is_told_now_and_then_until_it_ends() -> None:
     gate.clear()
     async with running_app(engine=ScriptedEngine(("bake", {"tells": True}), SILENCE), plugins=[Baker()]) as kit:
         asked = await kit.interface.say("bake")
-        await kit.interface.until(lambda: told(kit), "the action runs")
+        await kit.interface.until(lambda: bool(told(kit)), "the action runs")
         await kit.advance(50)
         gate.set()
         await kit.interface.ended(asked)

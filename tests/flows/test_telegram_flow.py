@@ -223,8 +223,7 @@ async def test_what_one_sender_writes_meanwhile_is_one_turn(tmp_path: Path) -> N
 
     async with ModelServer() as server, BotApi() as api:
         server.queue(slow, reply(said("two")), reply(said("three")))
-        model = {"engine": ("openai",), "openai_base_url": server.base_url}
-        async with telegram_app(api, tmp_path / "home", **model):
+        async with telegram_app(api, tmp_path / "home", engine=("openai",), openai_base_url=server.base_url):
             api.world.say(message(GROUP, USER, "rekku, a"))
             await asked.wait()
             api.world.say(message(GROUP, USER, "rekku, b"), message(GROUP, USER, "rekku, c"))

@@ -201,7 +201,9 @@ async def test_a_part_that_comes_after_its_album_was_taken_starts_no_turn() -> N
             await bot.clock.slept_for(0.6)
             bot.clock.advance(0.6)
             await api.world.until(lambda: not api.world.waiting)
-    assert [input.addressed for input in bot.inbox.inputs] == [True, False]
+    first, second = bot.inbox.inputs
+    assert second.data == first.data | {"edit_of": first.data["message_id"]}
+    assert (second.text, len(second.attachments)) == ("my cats", 2)
 
 
 async def test_a_press_is_acknowledged_once_it_is_stored() -> None:

@@ -86,7 +86,7 @@ class World:
 
     async def exchange(self, body: JsonObject, chat_id: int) -> float:
         """Queue an update; return the seconds until the next message in a chat is accepted."""
-        replied = asyncio.get_running_loop().create_future()
+        replied: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         self._awaited[chat_id].append(replied)
         began_s = self.clock()
         self.say(body)
