@@ -15,7 +15,7 @@ from core.contracts.inputs import Address, Principal
 from core.contracts.schedule import Reminder
 from core.services import calendar_uids, reminders
 
-MOST_ENTRIES = 5000
+MOST_ENTRIES = 20_000
 MOST_ACTIVE = 1_000_000
 _ENTRIES = ("VEVENT", "VTODO")
 
