@@ -47,7 +47,7 @@ def length_of(line: Line) -> timedelta:
 
     value = line.value.strip()
     try:
-        length: timedelta = vDuration.from_ical(value)
+        length: timedelta = vDuration.from_ical(value)  # type: ignore[no-untyped-call]
     except (ValueError, OverflowError):
         raise NotCarriedOver(f"the length {value[:40]!r} cannot be read") from None
     return length

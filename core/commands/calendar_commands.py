@@ -13,15 +13,18 @@ from core.commands.calendar_export import calendar_of
 from core.commands.calendar_file import MOST_BYTES, CalendarError
 from core.commands.calendar_import import MOST_ACTIVE, Imported, LeftOut, Recipient, put_in, read_entries
 from core.commands.exit_status import CommandFailed
+from core.commands.loaded import loaded_app
 from core.commands.reminders import next_told
 from core.commands.startup import mask_of, settings_for
 from core.commands.stored import read_stored, when_taken_up, write_stored
 from core.commands.terminal_text import complain, on_one_line, say, say_json
 from core.contracts.errors import RekkuError
-from core.contracts.inputs import Principal
+from core.contracts.inputs import Address, Principal
 from core.contracts.schedule import ReminderMode
+from core.interface_base import InterfaceBase
 from core.services import calendar_uids, reminders
 from core.services.clock import SystemClock
+from core.settings import Settings
 
 STANDARD = "-"
 
@@ -49,16 +52,18 @@ def export_to(file: str, principal: Principal | None, *, force: bool) -> int:
     return 0
 
 
-def import_from(file: str, recipient: Recipient, *, dry_run: bool, as_json: bool) -> int:
+def import_from(file: str, principal: Principal, to: Address | None, *, dry_run: bool, as_json: bool) -> int:
     """Set a reminder for each entry of a file; tell which, and what could not be carried over."""
     content = _content(file)
     settings = settings_for()
-    zone = read_stored(settings, lambda conn: reminders.zone(conn, recipient.principal)) or settings.timezone
+    zone = read_stored(settings, lambda conn: reminders.zone(conn, principal)) or settings.timezone
     now_ms = SystemClock().now_ms()
     try:
         entries, left_out = read_entries(content, zone, now_ms)
     except CalendarError as error:
         raise CalendarError(f"{file} cannot be imported. {error}", cure=error.cure) from None
+
+    recipient = Recipient(principal=principal, to=to, private=_private_chat(settings, principal))
 
     def put(conn: Any) -> tuple[list[Imported], list[LeftOut]]:
         return put_in(conn, entries, recipient, now_ms, write=not dry_run)
@@ -76,6 +81,14 @@ def import_from(file: str, recipient: Recipient, *, dry_run: bool, as_json: bool
         complain("Nothing could be imported.")
         return 1
     return 0
+
+
+def _private_chat(settings: Settings, principal: Principal) -> Address:
+    """Return the chat with one principal alone: where their interface says, else one that is named as they are."""
+    component = loaded_app(settings).registry.get("interface", principal.interface)
+    interface = None if component is None else component.instance
+    address = interface.private_address(principal.user_id) if isinstance(interface, InterfaceBase) else None
+    return address or Address(principal.interface, principal.user_id)
 
 
 def _as_json(

@@ -15,7 +15,7 @@ from core.contracts.inputs import Address, Principal
 from core.contracts.schedule import Reminder
 from core.services import calendar_uids, reminders
 
-MOST_ENTRIES = 5000
+MOST_ENTRIES = 20_000
 MOST_ACTIVE = 1_000_000
 _ENTRIES = ("VEVENT", "VTODO")
 
@@ -38,10 +38,11 @@ class Imported:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipient:
-    """For whom it is imported. to: where it is delivered, None for where each entry says, else their private chat."""
+    """For whom it is. to: where it is delivered; None for where each entry says, else their `private` chat."""
 
     principal: Principal
     to: Address | None
+    private: Address
 
 
 def read_entries(content: bytes, own_zone: str, now_ms: int) -> tuple[list[Entry], list[LeftOut]]:
@@ -92,13 +93,12 @@ def put_in(
 
 
 def _reminder(entry: Entry, recipient: Recipient, number: int) -> Reminder:
-    own_chat = Address(recipient.principal.interface, recipient.principal.user_id)
     return Reminder(
         principal=recipient.principal,
         number=number,
-        address=recipient.to or entry.address or own_chat,
+        address=recipient.to or entry.address or recipient.private,
         # Not what the file says: the policy decides by it whether they may have it delivered elsewhere.
-        asked_in=own_chat,
+        asked_in=recipient.private,
         text=entry.text,
         intent=entry.intent,
         next=entry.first,

@@ -56,14 +56,14 @@ def export(file: Target = "-", who: Who = None, force: Force = False) -> None:
 def import_(file: Source, who: ForWhom, to: To = None, dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """Set a reminder for each entry of an iCalendar file."""
     from core.commands.calendar_commands import import_from
-    from core.commands.calendar_import import Recipient
     from core.contracts.inputs import Address
 
+    principal = _principal(who)
     try:
-        recipient = Recipient(principal=_principal(who), to=None if to is None else Address.parse(to))
+        address = None if to is None else Address.parse(to)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--to") from None
-    finish(lambda: import_from(file, recipient, dry_run=dry_run, as_json=as_json))
+    finish(lambda: import_from(file, principal, address, dry_run=dry_run, as_json=as_json))
 
 
 def _principal(who: str) -> Principal:

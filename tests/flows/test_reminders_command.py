@@ -92,7 +92,10 @@ def test_a_calendar_is_imported_once(copied: Path, tmp_path: Path) -> None:
     arguments = ("reminders", "import", file, "--who", "telegram:5")
     tried = rekku(copied, *arguments, "--dry-run")
     assert tried.stdout.splitlines()[-1] == "2 reminders would be imported, 0 there already, 1 left out."
+    assert ", in telegram:5: " in tried.stdout
     assert answer(rekku(copied, "reminders", "list", "--who", "telegram:5", "--json")) == []
+    of_console = rekku(copied, "reminders", "import", file, "--who", "console:ann", "--dry-run", "--json")
+    assert {row["address"] for row in answer(of_console)["imported"]} == {"console:local"}
 
     done = rekku(copied, *arguments, "--to", "telegram:-100")
     assert done.returncode == 0, done.stderr

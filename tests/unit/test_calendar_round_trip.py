@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
@@ -58,13 +59,13 @@ def _reminder(intent: Intent, text: str = "stretch", passed: int = 0) -> Reminde
 
 
 def _coming(intent: Intent, following: Occurrence | None) -> list[tuple[int, int | None]]:
-    def walk() -> object:
+    def walk() -> Iterator[tuple[int, int | None]]:
         now = following
         while now is not None:
             yield now.at_ms, now.remaining
             now = occurrences.following(intent, now)
 
-    return list(islice(walk(), 15))  # type: ignore[call-overload, no-any-return]
+    return list(islice(walk(), 15))
 
 
 @settings(max_examples=150, deadline=None)
