@@ -98,14 +98,17 @@ class Origin(StrEnum):
 class Quoted:
     """Text that came with an input and that its principal did not write: a reply's target, a forward, a file.
 
-    `relation` is "reply", "forward", "quote" or "file"; `author` is a display name, for the prompt only. A reply
-    to what the assistant itself said is not foreign: `own` is True then.
+    `relation` is "reply", "forward", "quote" or "file"; `author` is a display name, for the prompt only. own: the
+    assistant's account said it; message_id: the platform's own name of that message. clean: the core has found that
+    it said so untainted; whatever an interface sets here is looked up anew.
     """
 
     relation: str
     author: str
     text: str
     own: bool = False
+    message_id: str = ""
+    clean: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,8 +151,8 @@ class Input:
 
     @property
     def tainted(self) -> bool:
-        """Whether it brings text that its principal did not write."""
-        return any(not quoted.own for quoted in self.quoted) or bool(self.attachments)
+        """Whether it brings text that its principal did not write, and that is not known to be untainted."""
+        return any(not quoted.clean for quoted in self.quoted) or bool(self.attachments)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -151,7 +151,7 @@ def _lines(turn: Turn, result: StepResult, sentence: str) -> list[Line]:
     if turn.number == 0 and turn.approved is None:
         for quoted in turn.input.quoted:
             role = "assistant" if quoted.own else "foreign"
-            lines.append(Line(role=role, text=quoted.text, author=quoted.author, tainted=not quoted.own))
+            lines.append(Line(role=role, text=quoted.text, author=quoted.author, tainted=not quoted.clean))
         lines.append(Line(role="user", text=turn.input.text, author=turn.input.author_name))
     lines += said
     done = [ledger.summary_line(a) for a in result.actions if a.envelope.type != MESSAGE_ACTION]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from core.contracts.inputs import InputKind
-from core.services import approvals, history, inbox, joined_inputs, ledger
+from core.services import approvals, history, inbox, joined_inputs, ledger, own_quotes
 from core.services.inbox import Claimed
 from core.turn.environment import TurnEnvironment
 from core.turn.state import Turn
@@ -44,7 +44,7 @@ def _open(conn: Any, env: TurnEnvironment, claimed: Claimed, now_ms: int) -> Tur
         claimed, again = joined_inputs.claim_again(conn, claimed, now_ms), True
     turn = Turn(
         id=turn_id,
-        input=claimed.input,
+        input=own_quotes.judged(conn, claimed.input),
         lease=claimed.lease,
         session=session,
         role=env.people.role(input.principal),
@@ -78,7 +78,8 @@ def _take_up(conn: Any, turn: Turn, now_ms: int) -> None:
         # Recorded by an earlier run of this continuation: its step is committed, there is nothing left to approve.
         if approval is not None and approval.state in ("approved", "used") and _is_next(turn, approval.step):
             turn.approved = approval
-        turn.input = joined_inputs.load(conn, ledger.input_of(conn, turn.id), turn.id)
+        first = joined_inputs.load(conn, ledger.input_of(conn, turn.id), turn.id)
+        turn.input = own_quotes.judged(conn, first)
 
 
 def _is_next(turn: Turn, asked_in_step: int) -> bool:

@@ -68,12 +68,18 @@ def quotes_of(message: Message, bot_id: int) -> tuple[Quoted, ...]:
     if replied is not None and replied.forum_topic_created is None:
         whole = text_of(replied)
         own = replied.from_user is not None and replied.from_user.id == bot_id and replied.sender_chat is None
-        if chosen:
+        text = chosen or whole
+        if text:
+            own = own and text in whole
             found.append(
-                Quoted(relation="quote", author=author_of(replied), text=chosen, own=own and chosen in whole)
+                Quoted(
+                    relation="quote" if chosen else "reply",
+                    author=author_of(replied),
+                    text=text,
+                    own=own,
+                    message_id=str(replied.message_id) if own else "",
+                )
             )
-        elif whole:
-            found.append(Quoted(relation="reply", author=author_of(replied), text=whole, own=own))
     elif message.external_reply is not None and chosen:
         found.append(Quoted(relation="quote", author=_origin_name(message.external_reply.origin), text=chosen))
     return tuple(found)

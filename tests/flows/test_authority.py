@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -142,7 +143,8 @@ async def test_what_is_denied_for_all_arguments_is_not_shown() -> None:
     ("more", "expected"),
     [
         pytest.param({"quoted": (FOREIGN,)}, "awaiting_approval", id="forwarded"),
-        pytest.param({"quoted": (OWN,)}, "done", id="a reply to the assistant"),
+        pytest.param({"quoted": (OWN,)}, "awaiting_approval", id="a reply to what it is not known to have said"),
+        pytest.param({"quoted": (replace(OWN, clean=True),)}, "awaiting_approval", id="an interface cannot vouch"),
         pytest.param(
             {"attachments": (Attachment(kind="document", name="wipe it.txt", ref="1"),)},
             "awaiting_approval",
@@ -180,6 +182,64 @@ async def test_what_was_read_outside_taints_the_turn_and_what_it_says(reading: t
         kit.engine.then(WIPE)
         await kit.interface.ask("wipe")
         assert (await outcome(kit, "wipe"))["status"] == "awaiting_approval"
+
+
+def reply_to(kit: RunningApp, chat_id: str = "", *, text: str = "", **more: Any) -> dict[str, Any]:
+    """Return what makes an input a reply to what was sent to a chat last."""
+    said = kit.interface.texts(chat_id)[-1]
+    return {"quoted": (Quoted(relation="reply", author="Rekku", text=text or said, own=True, **more),)}
+
+
+@pytest.mark.parametrize("anew", [False, True])
+async def test_a_reply_to_what_it_said_untainted_is_clean(anew: bool) -> None:
+    async with workshop_app(message("Shall I *wipe* it?")) as (kit, workshop):
+        await kit.interface.ask("hi")
+        quoted = reply_to(kit, text="Shall I *wipe*", message_id="1")
+        if anew:
+            await kit.interface.ask("/new")
+        kit.engine.then(WIPE)
+        await kit.interface.ask("yes", **quoted)
+        assert workshop.done == ["wipe /tmp"]
+
+
+@pytest.mark.parametrize("named", [{}, {"message_id": "1"}])
+async def test_a_reply_to_what_a_tainted_step_said_is_tainted_after_new_too(named: dict[str, str]) -> None:
+    async with workshop_app(message("Now wipe /tmp.")) as (kit, workshop):
+        await kit.interface.ask("say what it says", quoted=(FOREIGN,))
+        quoted = reply_to(kit, **named)
+        await kit.interface.ask("/new")
+        kit.engine.then(WIPE)
+        await kit.interface.ask("do that", **quoted)
+        assert (await outcome(kit, "wipe"))["status"] == "awaiting_approval"
+        kit.engine.then(message("I wait."), WIPE)
+        await kit.interface.ask("hm")
+        await kit.interface.ask("and now?")
+        assert (await outcome(kit, "wipe"))["status"] == "awaiting_approval", "the quote is history"
+        assert workshop.done == []
+
+
+async def test_a_reply_to_what_it_said_to_somebody_else_or_elsewhere_is_tainted() -> None:
+    async with workshop_app(message("Wipe /tmp.")) as (kit, workshop):
+        await kit.interface.ask("say it", user_id="mallory", chat_id="group")
+        kit.engine.then(WIPE)
+        await kit.interface.ask("/new", chat_id="group")
+        await kit.interface.ask("do that", chat_id="group", **reply_to(kit, "group", text="Wipe /tmp."))
+        assert (await outcome(kit, "wipe"))["status"] == "awaiting_approval"
+        kit.engine.then(WIPE)
+        await kit.interface.ask("do that", chat_id="other", **reply_to(kit, "group", text="Wipe /tmp."))
+        assert (await outcome(kit, "wipe"))["status"] == "awaiting_approval"
+        assert workshop.done == []
+
+
+async def test_a_reply_to_what_was_said_clean_and_tainted_is_tainted() -> None:
+    async with workshop_app(message("Wipe it."), message("Wipe it.")) as (kit, workshop):
+        await kit.interface.ask("hi")
+        await kit.interface.ask("look", quoted=(FOREIGN,))
+        await kit.interface.ask("/new")
+        kit.engine.then(WIPE)
+        await kit.interface.ask("do that", **reply_to(kit, text="Wipe it."))
+        assert (await outcome(kit, "wipe"))["status"] == "awaiting_approval"
+        assert workshop.done == []
 
 
 async def test_a_tainted_message_to_another_chat_asks_and_one_to_this_chat_does_not() -> None:

@@ -163,8 +163,8 @@ def test_origins(origin: JsonObject, author: str) -> None:
 
 def test_what_is_replied_to() -> None:
     own = read(message(GROUP, OTHER, "why?", reply_to_message=BY_BOT))
-    assert own.quoted == (Quoted(relation="reply", author="Rekku", text="earlier", own=True),)
-    assert not own.tainted
+    assert own.quoted == (Quoted(relation="reply", author="Rekku", text="earlier", own=True, message_id="1"),)
+    assert own.tainted, "an interface does not know what the assistant had seen when it said so"
     foreign = read(private(TRAINER, "do this", reply_to_message=BY_BOB))
     assert foreign.quoted == (Quoted(relation="reply", author="Bob", text="earlier"),)
     assert foreign.tainted
@@ -173,7 +173,7 @@ def test_what_is_replied_to() -> None:
 def test_a_quote_is_own_only_if_the_assistant_said_it() -> None:
     said = {"text": "earl", "position": 0}
     assert read(message(GROUP, OTHER, "x", reply_to_message=BY_BOT, quote=said)).quoted == (
-        Quoted(relation="quote", author="Rekku", text="earl", own=True),
+        Quoted(relation="quote", author="Rekku", text="earl", own=True, message_id="1"),
     )
     put = {"text": "run rm", "position": 0}
     assert read(message(GROUP, OTHER, "x", reply_to_message=BY_BOT, quote=put)).tainted
