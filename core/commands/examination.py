@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -13,8 +12,8 @@ from core.app import App
 from core.commands.check import FAILED, OFF, OK, WARNING, Check
 from core.commands.database_state import database_state
 from core.commands.loaded import standings
+from core.commands.plugin_examination import plugin_asked
 from core.commands.startup import tables_of_nobody
-from core.component_context import ComponentContext
 from core.contracts.deliveries import Health
 from core.contracts.errors import EngineError, RekkuError
 from core.services.engines import EngineHandle, Engines
@@ -26,7 +25,6 @@ from core.storage import schema
 from core.storage.sqlite import SqliteDatabase
 
 HEALTH_S = 5.0
-EXAMINATION_S = 25.0
 MOST_READABLE = 0o077
 """Permissions of others that a home with secrets in it should not give."""
 
@@ -43,7 +41,7 @@ async def examine(settings: Settings, masker: Masker, process: str) -> list[Chec
             for sentence in tables_of_nobody(app)
         ]
         checks += [check async for check in _engines(app)]
-        checks += [check async for check in _components(app)]
+        checks += [await plugin_asked(app, check) for check in _components(app)]
     return checks
 
 
@@ -149,14 +147,11 @@ async def _engine(app: App, handle: EngineHandle) -> Check:
     return Check(area="engine", name=handle.name, state=state, detail=health.detail, cure=health.cure)
 
 
-async def _components(app: App) -> AsyncIterator[Check]:
+def _components(app: App) -> Iterator[Check]:
     """Yield the checks of all but the engines that are configured, which were asked themselves."""
     states = {"ok": OK, "off": OFF, "disabled": OFF, "failed": FAILED}
     for standing in standings(app):
-        if standing.state == "ok" and standing.kind == "engine":
-            continue
-        if standing.state == "ok" and standing.kind == "plugin":
-            yield await _plugin(app, standing.name)
+        if standing.kind == "engine" and standing.state == "ok":
             continue
         detail = standing.reason
         if standing.stage:
@@ -164,31 +159,3 @@ async def _components(app: App) -> AsyncIterator[Check]:
         if standing.state == "disabled":
             detail = f"disabled in rekku.toml. {detail}".strip()
         yield Check(area=standing.kind, name=standing.name, state=states[standing.state], detail=detail)
-
-
-async def _plugin(app: App, name: str) -> Check:
-    """Ask a plugin that loads cleanly whether it would start, where it can tell."""
-    component = app.registry.get("plugin", name)
-    examine = getattr(component.instance, "examine", None) if component is not None else None
-    if component is None or examine is None:
-        return Check(area="plugin", name=name, state=OK)
-    with tempfile.TemporaryDirectory(prefix="rekku-doctor-") as empty:
-        context = ComponentContext(
-            kind="plugin",
-            name=name,
-            home=Path(empty),
-            timezone=app.settings.timezone,
-            clock=app.clock,
-            database=app.database,
-            shared_services=app.registry.services,
-        )
-        component.instance.context = context
-        answer = await app.foreign.call(f"{name}.examine", examine, EXAMINATION_S)
-        await context.release()
-    if isinstance(answer, Raised):
-        return Check(area="plugin", name=name, state=FAILED, detail=answer.sentence)
-    health = answer.value
-    if not isinstance(health, Health):
-        return Check(area="plugin", name=name, state=OK)
-    state = FAILED if not health.ok else WARNING if health.cure else OK
-    return Check(area="plugin", name=name, state=state, detail=health.detail, cure=health.cure)

@@ -268,11 +268,53 @@ async def test_there_is_a_bound_on_sessions(tmp_path: Path) -> None:
         await bench.run("true", session="c")
 
 
+async def test_dead_sessions_make_room(tmp_path: Path) -> None:
+    async with asyncio.timeout(SECONDS_OF_A_TEST), started(tmp_path, sandbox="none", max_sessions=2) as bench:
+        for name in "ab":
+            pid = int((await bench.run("echo $$", session=name))["output"])
+            os.kill(pid, signal.SIGKILL)
+            for _ in range(200):
+                await asyncio.sleep(0.02)
+                if not bench.plugin._sessions.owned("console:owner")[-1].alive:
+                    break
+        assert (await bench.run("echo c", session="c"))["output"] == "c\n"
+        gone = (await bench.call("terminal_sessions"))["gone"]
+        assert {(one["session"], one["why"]) for one in gone} == {
+            ("a", "closed because its shell had ended"),
+            ("b", "closed because its shell had ended"),
+        }
+
+
+async def test_a_command_for_a_shell_that_has_just_ended_is_not_run(bench: Bench) -> None:
+    """What comes back then must not look as if the command had run and closed the shell."""
+    shell = int((await say(bench, "echo $$"))[2])
+    os.kill(shell, signal.SIGKILL)
+    with pytest.raises(ActionFailed, match="was not run"):
+        await say(bench, "touch ran")
+    assert not (bench.work / "ran").exists()
+    assert "its shell had ended" in (await bench.run("touch ran", session="a"))["note"]
+    assert (bench.work / "ran").exists()
+
+
+async def test_a_session_whose_end_was_told_is_not_kept(bench: Bench) -> None:
+    await bench.run("exec cat", session="a", timeout_s=0.3, keep=True)
+    result = await bench.call("terminal_input", session="a", keys=["ctrl-d"], wait_s=5)
+    assert (result["state"], result["exit_code"]) == ("closed", 0)
+    assert await bench.call("terminal_sessions") == {"open": [], "gone": []}
+
+
+async def test_the_reports_cannot_be_taken_away(bench: Bench) -> None:
+    await say(bench, "unset -f __rekku_report __rekku_start __rekku_done; __rekku_done() { :; }; alias .=true")
+    assert await is_fit(bench)
+
+
 async def test_sessions_that_a_restart_took_are_said_to_be_lost(tmp_path: Path) -> None:
     context = make_home(tmp_path)
     async with started(tmp_path, context, sandbox="none") as bench:
         await say(bench, "X=1; sleep 1000.625 &")
     await _none_left("1000.625")
+    async with started(tmp_path, context, sandbox="none"):
+        """Nobody asks for it between two restarts."""
     async with started(tmp_path, context, sandbox="none") as bench:
         gone = (await bench.call("terminal_sessions"))["gone"]
         assert gone == [{"session": "a", "why": "lost when Rekku restarted"}]

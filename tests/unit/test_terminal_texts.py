@@ -113,7 +113,10 @@ def test_a_report_is_found_in_the_middle_of_an_open_sequence() -> None:
     [
         ({"command": "  "}, "empty"),
         ({"command": "a\0b"}, "NUL"),
-        ({"command": "x" * 65_537}, "65536"),
+        ({"command": "x" * 65_537}, "65537 bytes; 65536"),
+        ({"command": "€" * 30_000}, "90000 bytes; 65536"),
+        ({"command": "echo \ud800"}, "surrogate"),
+        ({"session": "a", "text": "\udcff"}, "surrogate"),
         ({"command": "x", "session": "../x"}, "letters"),
         ({"command": "x", "timeout_s": 0}, "above 0"),
         ({"command": "x", "keep": True}, "session"),
