@@ -190,13 +190,42 @@ async def test_keys_reach_the_shell_itself(bench: Bench) -> None:
 
 
 async def test_a_full_screen_program_gives_its_screen(bench: Bench) -> None:
-    (bench.work / "page").write_text("\n".join(f"line {n}" for n in range(200)))
     paint = r"printf '\033[?1049h\033[2J\033[3;5Hpainted here'; read -rsn1; printf '\033[?1049l'; echo left"
     result = await bench.run(paint, session="a", timeout_s=0.5, keep=True)
     assert result["screen"] == "\n\n    painted here"
     assert result["output"] == ""
     result = await bench.call("terminal_input", session="a", text="q", wait_s=5)
     assert (result["state"], "screen" in result, result["output"]) == ("done", False, "left\n")
+
+
+CURSES = """
+import curses
+def main(screen):
+    key = ""
+    while key != "q":
+        screen.clear()
+        screen.addstr(2, 4, f"Last key: {key or 'none'}")
+        screen.addstr(5, 0, "déjà vu", curses.A_REVERSE)
+        screen.refresh()
+        key = screen.getkey()
+curses.wrapper(main)
+"""
+
+
+async def test_what_curses_paints_is_read_as_text(bench: Bench) -> None:
+    (bench.work / "page.py").write_text(CURSES)
+    await bench.run("python3 page.py", session="a", timeout_s=0.5, keep=True)
+    result: Any = {}
+    for key in ("x", "left"):
+        keys = {"text": key} if key == "x" else {"keys": [key]}
+        for _ in range(50):
+            result = await bench.call("terminal_input", session="a", wait_s=0.2, **keys)
+            if f"Last key: {'KEY_LEFT' if key == 'left' else key}" in result.get("screen", ""):
+                break
+    assert result["screen"].splitlines()[2:] == ["    Last key: KEY_LEFT", "", "", "déjà vu"]
+    result = await bench.call("terminal_input", session="a", text="q", wait_s=5)
+    assert (result["state"], result["exit_code"]) == ("done", 0)
+    assert await is_fit(bench)
 
 
 async def test_a_flood_is_bounded_and_can_be_interrupted(bench: Bench) -> None:
