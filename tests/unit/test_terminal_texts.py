@@ -85,6 +85,13 @@ def test_keys_have_their_bytes() -> None:
         b"\x1b[6~",
         b"\t",
     ]
+    assert [key_bytes(name, application=True) for name in ("left", "home", "tab", "delete", "hyper")] == [
+        b"\x1bOD",
+        b"\x1bOH",
+        b"\t",
+        b"\x1b[3~",
+        None,
+    ]
     assert key_bytes("ctrl-9") is None
     assert key_bytes("hyper") is None
 
