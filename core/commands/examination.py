@@ -5,16 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from core.app import App
 from core.commands.check import FAILED, OFF, OK, WARNING, Check
 from core.commands.database_state import database_state
 from core.commands.loaded import standings
+from core.commands.plugin_examination import plugin_asked
 from core.commands.startup import tables_of_nobody
-from core.component_context import ComponentContext
 from core.contracts.deliveries import Health
 from core.contracts.errors import EngineError, RekkuError
 from core.services.engines import EngineHandle, Engines
@@ -29,7 +29,6 @@ HEALTH_S = 5.0
 INTERFACE_HEALTH_S = 30.0
 """An SDK that is imported for it takes its time."""
 
-EXAMINATION_S = 25.0
 MOST_READABLE = 0o077
 """Permissions of others that a home with secrets in it should not give."""
 
@@ -46,7 +45,7 @@ async def examine(settings: Settings, masker: Masker, process: str) -> list[Chec
             for sentence in tables_of_nobody(app)
         ]
         checks += [check async for check in _engines(app)]
-        checks += [check async for check in _components(app)]
+        checks += [await _interface_asked(app, await plugin_asked(app, check)) for check in _components(app)]
     return checks
 
 
@@ -152,17 +151,11 @@ async def _engine(app: App, handle: EngineHandle) -> Check:
     return Check(area="engine", name=handle.name, state=state, detail=health.detail, cure=health.cure)
 
 
-async def _components(app: App) -> AsyncIterator[Check]:
+def _components(app: App) -> Iterator[Check]:
     """Yield the checks of all but the engines that are configured, which were asked themselves."""
     states = {"ok": OK, "off": OFF, "disabled": OFF, "failed": FAILED}
     for standing in standings(app):
-        if standing.state == "ok" and standing.kind == "engine":
-            continue
-        if standing.state == "ok" and standing.kind == "plugin":
-            yield await _plugin(app, standing.name)
-            continue
-        if standing.state == "ok" and standing.kind == "interface":
-            yield await _interface(app, standing.name)
+        if standing.kind == "engine" and standing.state == "ok":
             continue
         detail = standing.reason
         if standing.stage:
@@ -172,44 +165,17 @@ async def _components(app: App) -> AsyncIterator[Check]:
         yield Check(area=standing.kind, name=standing.name, state=states[standing.state], detail=detail)
 
 
-async def _plugin(app: App, name: str) -> Check:
-    """Ask a plugin that loads cleanly whether it would start, where it can tell."""
-    component = app.registry.get("plugin", name)
-    examine = getattr(component.instance, "examine", None) if component is not None else None
-    if component is None or examine is None:
-        return Check(area="plugin", name=name, state=OK)
-    with tempfile.TemporaryDirectory(prefix="rekku-doctor-") as empty:
-        context = ComponentContext(
-            kind="plugin",
-            name=name,
-            home=Path(empty),
-            timezone=app.settings.timezone,
-            clock=app.clock,
-            database=app.database,
-            shared_services=app.registry.services,
-            schedule=app.schedule,
-        )
-        component.instance.context = context
-        answer = await app.foreign.call(f"{name}.examine", examine, EXAMINATION_S)
-        await context.release()
+async def _interface_asked(app: App, check: Check) -> Check:
+    """Return the check of an interface that loads cleanly with what its platform says; else the check as it is."""
+    component = app.registry.get("interface", check.name)
+    if check.area != "interface" or check.state != OK or component is None:
+        return check
+    answer = await app.foreign.call(
+        f"health of interface {check.name}", component.instance.health, INTERFACE_HEALTH_S
+    )
     if isinstance(answer, Raised):
-        return Check(area="plugin", name=name, state=FAILED, detail=answer.sentence)
+        return replace(check, state=FAILED, detail=answer.sentence)
     health = answer.value
     if not isinstance(health, Health):
-        return Check(area="plugin", name=name, state=OK)
-    state = FAILED if not health.ok else WARNING if health.cure else OK
-    return Check(area="plugin", name=name, state=state, detail=health.detail, cure=health.cure)
-
-
-async def _interface(app: App, name: str) -> Check:
-    """Ask an interface that loads cleanly what its platform says."""
-    component = app.registry.get("interface", name)
-    assert component is not None
-    answer = await app.foreign.call(f"health of interface {name}", component.instance.health, INTERFACE_HEALTH_S)
-    if isinstance(answer, Raised):
-        return Check(area="interface", name=name, state=FAILED, detail=answer.sentence)
-    health = answer.value
-    if not isinstance(health, Health):
-        return Check(area="interface", name=name, state=FAILED, detail="It does not tell how it is.")
-    state = OK if health.ok else FAILED
-    return Check(area="interface", name=name, state=state, detail=health.detail, cure=health.cure)
+        return replace(check, state=FAILED, detail="It does not tell how it is.")
+    return replace(check, state=OK if health.ok else FAILED, detail=health.detail, cure=health.cure)

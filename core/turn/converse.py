@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from core.contracts.engine import EngineReply, EngineRequest, Source
@@ -49,7 +49,8 @@ class Conversation:
             )
             if isinstance(asked, NotAnswered):
                 return asked
-            raw = asked.reply
+            # A model may have been talked into saying a secret that it was shown by mistake, or has guessed.
+            raw = replace(asked.reply, text=env.masker.text(asked.reply.text))
             env.tokens.learn(self._model(asked.engine), raw)
             self._record(attempt, asked.engine, raw)
         reply = await env.hooks.chain("after_llm", context, raw)

@@ -12,6 +12,7 @@ from core.contracts.inputs import Accepted, Address, Input, InputKind, Principal
 from core.contracts.json import compact
 from core.contracts.prompts import Line
 from core.services import budgets, edits, history, inbox
+from core.services.mask import Masker
 from core.services.notices import Notice
 from core.turn.environment import TurnEnvironment
 from core.turn.stages.read_command import command_name
@@ -54,8 +55,8 @@ class Receiver:
         _refuse_malformed(input)
         if len(input.text) > LONGEST_TEXT:
             raise RekkuError(f"A message may have at most {LONGEST_TEXT} characters.", cure="Send it in parts.")
-        input, passes_lanes = self._classified(_storable(input))
         env = self._env
+        input, passes_lanes = self._classified(_masked(_storable(input), env.masker))
         role = env.people.role(input.principal)
         if role is Role.BLOCKED:
             if env.people.shut_out(input.principal) or env.people.alone(input.principal, input.address):
@@ -151,6 +152,15 @@ def _storable(input: Input) -> Input:
     if (text, author) == (input.text, input.author_name):
         return input
     return dataclasses.replace(input, text=text, author_name=author)
+
+
+def _masked(input: Input, masker: Masker) -> Input:
+    """Return an input without secrets of the installation, which somebody may have pasted."""
+    text = masker.text(input.text)
+    quoted = tuple(dataclasses.replace(one, text=masker.text(one.text)) for one in input.quoted)
+    if text == input.text and quoted == input.quoted:
+        return input
+    return dataclasses.replace(input, text=text, quoted=quoted)
 
 
 FROM_OUTSIDE = (InputKind.MESSAGE, InputKind.COMMAND, InputKind.BUTTON)

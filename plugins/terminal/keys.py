@@ -21,11 +21,21 @@ KEYS: dict[str, bytes] = {
     "page_down": b"\x1b[6~",
 }
 
+_CURSOR_KEYS = re.compile(rb"\x1b\[([ABCDHF])")
+
 _CONTROL = re.compile(r"ctrl-([a-z\[\]\\])")
 
 
-def key_bytes(name: str) -> bytes | None:
-    """Return what a key sends, or None for one that is not known. "ctrl-c" and the like are keys too."""
+def key_bytes(name: str, *, application: bool = False) -> bytes | None:
+    """Return what a key sends, or None for one that is not known. "ctrl-c" and the like are keys too.
+
+    application: whether the program has switched the cursor keys to application mode (DECCKM), as curses does.
+    """
+    data = _normal_bytes(name)
+    return _CURSOR_KEYS.sub(b"\x1bO\\1", data) if application and data is not None else data
+
+
+def _normal_bytes(name: str) -> bytes | None:
     plain = name.strip().lower()
     control = _CONTROL.fullmatch(plain)
     if control:

@@ -21,7 +21,6 @@ from core.contracts.json import JsonObject
 from plugins.terminal.config import LONGEST_TIMEOUT_S, TerminalConfig
 from plugins.terminal.enclosure import Enclosure
 from plugins.terminal.environment import command_environment
-from plugins.terminal.keys import key_bytes
 from plugins.terminal.one_shot import Finished, run_once
 from plugins.terminal.payloads import payload_mistakes
 from plugins.terminal.results import finished_json, finished_text, shown_json
@@ -108,9 +107,8 @@ class Terminal(AIPluginBase):
     ) -> JsonObject:
         """Type text, then keys, into what runs in a session."""
         found = self._sessions.get(str(ctx.principal), session)
-        data = text.encode("utf-8", "replace") + b"".join(key_bytes(key) or b"" for key in keys or ())
         async with _held(found):
-            await found.send(data)
+            await found.send(text, keys or ())
             return await self._told(found, await found.read(wait_s))
 
     @action(effect="external", permission="trainer", timeout_s=MOST_WAIT_S + 30, repeatable=True)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 MOST_PENDING_BYTES = 256 * 1024
 _FULL_SCREEN = re.compile(rb"\x1b\[\?(?:1049|1047|47)([hl])")
+_APPLICATION_KEYS = re.compile(rb"\x1b\[\?1([hl])")
 _LONGEST_SWITCH = 8
 
 
@@ -26,16 +27,25 @@ class Screen:
         self._stream: pyte.ByteStream | None = None
         self.full_screen = False
         """Whether a program has taken the whole screen over (the alternate screen)."""
+        self.application_keys = False
+        """Whether a program wants other sequences from the cursor keys (DECCKM)."""
 
     def add(self, data: bytes) -> None:
         """Take the next bytes. Of a flood that nobody looks at, only the last part is kept."""
         seen = self._carry + data
         for switch in _FULL_SCREEN.finditer(seen):
             self.full_screen = switch[1] == b"h"
+        for switch in _APPLICATION_KEYS.finditer(seen):
+            self.application_keys = switch[1] == b"h"
         self._carry = seen[-_LONGEST_SWITCH:]
         self._pending += data
         if len(self._pending) > MOST_PENDING_BYTES:
             del self._pending[: -MOST_PENDING_BYTES // 2]
+
+    def restore(self) -> None:
+        """Take back what a program that has ended may have left switched on."""
+        self.full_screen = self.application_keys = False
+        self._carry = b""
 
     @property
     def behind(self) -> bool:

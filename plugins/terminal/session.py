@@ -10,11 +10,12 @@ import shlex
 import shutil
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from core.contracts.errors import ActionFailed
+from plugins.terminal.keys import key_bytes
 from plugins.terminal.one_shot import ended, killed
 from plugins.terminal.process_tree import descendants
 from plugins.terminal.pty_process import PtyProcess
@@ -196,8 +197,11 @@ class Session:
         await self.close()
         return Shown(state="closed", output=shown.output, cut_bytes=shown.cut_bytes, duration_s=shown.duration_s)
 
-    async def send(self, data: bytes) -> None:
-        """Type; raises ActionFailed when what runs there does not take it."""
+    async def send(self, text: str, keys: Sequence[str]) -> None:
+        """Type a text, then keys; raises ActionFailed when what runs there does not take it."""
+        application = self._watch.application_keys
+        data = text.encode("utf-8", "replace")
+        data += b"".join(key_bytes(key, application=application) or b"" for key in keys)
         if not await self._pty.write(data, WRITE_S):
             raise ActionFailed(f"What runs in the session {self.name} does not take more input.")
 

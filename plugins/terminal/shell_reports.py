@@ -55,8 +55,9 @@ def trigger(control: str, number: int) -> bytes:
     The command itself is read from a file, so an open quote or a here-document ends where the file does, and nothing
     of it is echoed, completed or expanded on the way in. Sourced at the top level, it may do what a typed one may.
     """
-    line = f" {{ __rekku_start {number}; }} 2>/dev/null; . '{control}/{number}'"
-    return f"{line}; {{ __rekku_done {number} $?; }} 2>/dev/null\n".encode()
+    # With backslashes no alias is looked for.
+    line = rf" {{ \__rekku_start {number}; }} 2>/dev/null; \. '{control}/{number}'"
+    return (line + rf"; {{ \__rekku_done {number} $?; }} 2>/dev/null" + "\n").encode()
 
 
 class ReportReader:

@@ -63,6 +63,11 @@ class ShellWatch:
         return self._output.total > 0 or (self._running is not None and self._running.finished.is_set())
 
     @property
+    def application_keys(self) -> bool:
+        """Whether the program in front wants other sequences from the cursor keys."""
+        return self._screen.application_keys
+
+    @property
     def next_number(self) -> int:
         """The number of the next command."""
         return self._number + 1
@@ -149,7 +154,7 @@ class ShellWatch:
         running.duration_s = round(time.monotonic() - running.since, 3)
         running.output = self._output.parts()
         self._output.clear()
-        self._screen.full_screen = False
+        self._screen.restore()
         self._muted = False
         running.finished.set()
         self.changed.set()

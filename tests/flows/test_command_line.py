@@ -321,6 +321,42 @@ def test_doctor_names_what_does_not_work_and_the_cure(home: Path) -> None:
     assert next(check["detail"] for check in checks if check["name"] == "REKKU_ENGINE") == "auto: openai"
 
 
+EXAMINED_PLUGIN = """
+from core.ai_plugin_base import AIPluginBase
+from core.contracts.deliveries import Health
+
+class Examined(AIPluginBase):
+    async def start(self):
+        raise AssertionError("doctor starts nothing")
+
+    async def examine(self):
+        (self.context.data_directory / "left").write_text("behind")
+        if self.context.name == "raises":
+            raise OSError("the socket is gone")
+        return Health(ok=self.context.name == "warns", detail="It says so.", cure="Do this.")
+
+PLUGIN_CLASS = Examined
+"""
+
+
+def test_doctor_shows_what_plugins_say_of_themselves(home: Path) -> None:
+    names = ("warns", "fails", "raises")
+    written(home, {f"plugins/{name}.py": EXAMINED_PLUGIN for name in names})
+    checks = {check["name"]: check for check in answer(rekku(home, "doctor", "--json"), 1)["checks"]}
+    assert [checks[name]["state"] for name in names] == ["warning", "failed", "failed"]
+    assert (checks["warns"]["detail"], checks["warns"]["cure"]) == ("It says so.", "Do this.")
+    assert "the socket is gone" in checks["raises"]["detail"]
+    assert not (home / "data").exists()
+
+
+def test_doctor_says_which_sandbox_is_in_force(home: Path) -> None:
+    written(home, {"rekku.toml": '[plugins.terminal]\nsandbox = "none"\n'})
+    checks = {check["name"]: check for check in answer(rekku(home, "doctor", "--json"))["checks"]}
+    assert checks["terminal"]["state"] == "warning"
+    assert "Sandbox: none. Commands may read and change whatever this user may" in checks["terminal"]["detail"]
+    assert "Install bubblewrap" in checks["terminal"]["cure"]
+
+
 def test_doctor_tells_mistakes_in_the_settings(home: Path) -> None:
     ended = rekku(home, "doctor", settings={"REKKU_MAX_STEP": "3"})
     assert ended.returncode == 1

@@ -146,6 +146,15 @@ async def test_a_person_reads_text(bench: Bench) -> None:
     assert await bench.call("terminal_command", command="echo hi; exit 2") == "```\nhi\n```\n\nexit code 2"
 
 
+async def test_what_a_command_did_to_the_directories_does_not_stop_the_next(bench: Bench) -> None:
+    """Without a sandbox it may even remove the one that it works in."""
+    for command in ("rm -rf .tmp; ln -s /nonexistent .tmp", "rm -f .tmp; echo > .tmp", f"rm -rf {bench.work}"):
+        await bench.run(command)
+        assert (await bench.run("pwd"))["stdout"] == f"{bench.work}\n"
+        assert (await bench.run("pwd", session="s"))["exit_code"] == 0
+        await bench.call("terminal_close", session="s")
+
+
 async def test_many_at_once(bench: Bench) -> None:
     results = await asyncio.gather(*(bench.run(f"sleep 0.2; echo {n}") for n in range(8)))
     assert [result["stdout"] for result in results] == [f"{n}\n" for n in range(8)]
@@ -216,6 +225,23 @@ async def test_a_bubblewrap_that_does_not_work_counts_as_none(
     plugin = equip(Terminal(), make_home(tmp_path))
     with pytest.raises(ConfigurationError, match="uid map: Permission denied"):
         await plugin.start()
+
+
+async def test_an_examination_says_that_it_would_be_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(landlock, "abi", lambda: 0)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    health = await equip(Terminal(), make_home(tmp_path)).examine()
+    assert health.ok
+    assert health.detail.startswith("Off. Commands cannot be shut in (bubblewrap: the program bwrap")
+    assert 'sandbox = "none"' in health.cure
+    with pytest.raises(ConfigurationError):
+        await equip(Terminal(), make_home(tmp_path), sandbox="landlock").examine()
+
+
+async def test_an_examination_says_what_a_start_would_find(tmp_path: Path) -> None:
+    health = await equip(Terminal(), make_home(tmp_path), sandbox="none").examine()
+    async with started(tmp_path, sandbox="none") as bench:
+        assert health == await bench.plugin.health()
 
 
 async def test_health_says_what_none_means(bench: Bench) -> None:

@@ -190,13 +190,42 @@ async def test_keys_reach_the_shell_itself(bench: Bench) -> None:
 
 
 async def test_a_full_screen_program_gives_its_screen(bench: Bench) -> None:
-    (bench.work / "page").write_text("\n".join(f"line {n}" for n in range(200)))
     paint = r"printf '\033[?1049h\033[2J\033[3;5Hpainted here'; read -rsn1; printf '\033[?1049l'; echo left"
     result = await bench.run(paint, session="a", timeout_s=0.5, keep=True)
     assert result["screen"] == "\n\n    painted here"
     assert result["output"] == ""
     result = await bench.call("terminal_input", session="a", text="q", wait_s=5)
     assert (result["state"], "screen" in result, result["output"]) == ("done", False, "left\n")
+
+
+CURSES = """
+import curses
+def main(screen):
+    key = ""
+    while key != "q":
+        screen.clear()
+        screen.addstr(2, 4, f"Last key: {key or 'none'}")
+        screen.addstr(5, 0, "déjà vu", curses.A_REVERSE)
+        screen.refresh()
+        key = screen.getkey()
+curses.wrapper(main)
+"""
+
+
+async def test_what_curses_paints_is_read_as_text(bench: Bench) -> None:
+    (bench.work / "page.py").write_text(CURSES)
+    await bench.run("python3 page.py", session="a", timeout_s=0.5, keep=True)
+    result: Any = {}
+    for key in ("x", "left"):
+        keys = {"text": key} if key == "x" else {"keys": [key]}
+        for _ in range(50):
+            result = await bench.call("terminal_input", session="a", wait_s=0.2, **keys)
+            if f"Last key: {'KEY_LEFT' if key == 'left' else key}" in result.get("screen", ""):
+                break
+    assert result["screen"].splitlines()[2:] == ["    Last key: KEY_LEFT", "", "", "déjà vu"]
+    result = await bench.call("terminal_input", session="a", text="q", wait_s=5)
+    assert (result["state"], result["exit_code"]) == ("done", 0)
+    assert await is_fit(bench)
 
 
 async def test_a_flood_is_bounded_and_can_be_interrupted(bench: Bench) -> None:
@@ -268,11 +297,53 @@ async def test_there_is_a_bound_on_sessions(tmp_path: Path) -> None:
         await bench.run("true", session="c")
 
 
+async def test_dead_sessions_make_room(tmp_path: Path) -> None:
+    async with asyncio.timeout(SECONDS_OF_A_TEST), started(tmp_path, sandbox="none", max_sessions=2) as bench:
+        for name in "ab":
+            pid = int((await bench.run("echo $$", session=name))["output"])
+            os.kill(pid, signal.SIGKILL)
+            for _ in range(200):
+                await asyncio.sleep(0.02)
+                if not bench.plugin._sessions.owned("console:owner")[-1].alive:
+                    break
+        assert (await bench.run("echo c", session="c"))["output"] == "c\n"
+        gone = (await bench.call("terminal_sessions"))["gone"]
+        assert {(one["session"], one["why"]) for one in gone} == {
+            ("a", "closed because its shell had ended"),
+            ("b", "closed because its shell had ended"),
+        }
+
+
+async def test_a_command_for_a_shell_that_has_just_ended_is_not_run(bench: Bench) -> None:
+    """What comes back then must not look as if the command had run and closed the shell."""
+    shell = int((await say(bench, "echo $$"))[2])
+    os.kill(shell, signal.SIGKILL)
+    with pytest.raises(ActionFailed, match="was not run"):
+        await say(bench, "touch ran")
+    assert not (bench.work / "ran").exists()
+    assert "its shell had ended" in (await bench.run("touch ran", session="a"))["note"]
+    assert (bench.work / "ran").exists()
+
+
+async def test_a_session_whose_end_was_told_is_not_kept(bench: Bench) -> None:
+    await bench.run("exec cat", session="a", timeout_s=0.3, keep=True)
+    result = await bench.call("terminal_input", session="a", keys=["ctrl-d"], wait_s=5)
+    assert (result["state"], result["exit_code"]) == ("closed", 0)
+    assert await bench.call("terminal_sessions") == {"open": [], "gone": []}
+
+
+async def test_the_reports_cannot_be_taken_away(bench: Bench) -> None:
+    await say(bench, "unset -f __rekku_report __rekku_start __rekku_done; __rekku_done() { :; }; alias .=true")
+    assert await is_fit(bench)
+
+
 async def test_sessions_that_a_restart_took_are_said_to_be_lost(tmp_path: Path) -> None:
     context = make_home(tmp_path)
     async with started(tmp_path, context, sandbox="none") as bench:
         await say(bench, "X=1; sleep 1000.625 &")
     await _none_left("1000.625")
+    async with started(tmp_path, context, sandbox="none"):
+        """Nobody asks for it between two restarts."""
     async with started(tmp_path, context, sandbox="none") as bench:
         gone = (await bench.call("terminal_sessions"))["gone"]
         assert gone == [{"session": "a", "why": "lost when Rekku restarted"}]

@@ -85,6 +85,13 @@ def test_keys_have_their_bytes() -> None:
         b"\x1b[6~",
         b"\t",
     ]
+    assert [key_bytes(name, application=True) for name in ("left", "home", "tab", "delete", "hyper")] == [
+        b"\x1bOD",
+        b"\x1bOH",
+        b"\t",
+        b"\x1b[3~",
+        None,
+    ]
     assert key_bytes("ctrl-9") is None
     assert key_bytes("hyper") is None
 
@@ -113,7 +120,10 @@ def test_a_report_is_found_in_the_middle_of_an_open_sequence() -> None:
     [
         ({"command": "  "}, "empty"),
         ({"command": "a\0b"}, "NUL"),
-        ({"command": "x" * 65_537}, "65536"),
+        ({"command": "x" * 65_537}, "65537 bytes; 65536"),
+        ({"command": "€" * 30_000}, "90000 bytes; 65536"),
+        ({"command": "echo \ud800"}, "surrogate"),
+        ({"session": "a", "text": "\udcff"}, "surrogate"),
         ({"command": "x", "session": "../x"}, "letters"),
         ({"command": "x", "timeout_s": 0}, "above 0"),
         ({"command": "x", "keep": True}, "session"),
