@@ -108,6 +108,7 @@ class App:
             config_for=lambda kind, name: settings.component(f"{kind}s", name),
             release_context=self._release_context,
             on_change=self._component_changed,
+            learn_secret=self.masker.learn,
         )
         self.periodic = PeriodicJobs(self.foreign, settings.timezone)
         self.hooks = HookRunner(lambda: self.registry.hooks, self.foreign)

@@ -14,8 +14,8 @@ from core.contracts.services import Clock, PluginContext
 from core.own_thread import in_own_thread
 from core.registry.catalogue import Generation
 from core.registry.component import Component, ComponentState, Stage
-from core.registry.configuration import ComponentTable
-from core.registry.discovery import Found
+from core.registry.configuration import ComponentTable, secrets_of
+from core.registry.discovery import PACKAGES, Found
 from core.registry.loading import Loading
 from core.registry.reasons import reason_of
 from core.registry.shared_services import SharedServices
@@ -46,6 +46,7 @@ class Registry:
         services: SharedServices | None = None,
         release_context: Callable[[str, str], Awaitable[None]] | None = None,
         on_change: Callable[[Component], None] | None = None,
+        learn_secret: Callable[[str, str], None] = lambda name, value: None,
         load_timeout_s: float = LOAD_TIMEOUT_S,
         start_timeout_s: float = START_TIMEOUT_S,
         stop_timeout_s: float = STOP_TIMEOUT_S,
@@ -53,7 +54,8 @@ class Registry:
         """make_context, config_for, release_context: called with kind and name.
 
         release_context: gives back what a context holds (its background jobs) once its component has stopped or
-        failed to start. on_change: told of every new state. The time-outs are seconds for one component.
+        failed to start. on_change: told of every new state. learn_secret: told of each secret (name, value) in
+        the configuration of a component. The time-outs are seconds for one component.
         """
         self._foreign = foreign
         self._clock = clock
@@ -61,6 +63,7 @@ class Registry:
         self._config_for = config_for
         self._release_context = release_context
         self._on_change = on_change
+        self._learn_secret = learn_secret
         self._load_timeout_s = load_timeout_s
         self._start_timeout_s = start_timeout_s
         self._stop_timeout_s = stop_timeout_s
@@ -181,6 +184,8 @@ class Registry:
             self._fail(component, Stage.DECLARATION, taken)
             return
         component.instance, component.config = loading.instance, loading.config
+        for name, value in secrets_of(loading.config, f"{PACKAGES[component.kind]}.{component.name}"):
+            self._learn_secret(name, value)
         component.requires = loading.requires
         component.entries, component.hooks = loading.entries, loading.hooks
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
-from pydantic import AliasChoices, BaseModel, ValidationError
+from pydantic import AliasChoices, BaseModel, SecretStr, ValidationError
 
 from core.contracts.errors import ConfigurationError, DeclarationError
 from core.contracts.json import Json
@@ -58,6 +58,21 @@ def read_config(kind: str, name: str, component: object, table: ComponentTable) 
         details = error.errors(include_url=False, include_input=False)
         sentences = [f"{section} {'.'.join(map(str, d['loc']))}: {_said(d['msg'])}." for d in details[:5]]
         raise ConfigurationError(" ".join(sentences)) from None
+
+
+def secrets_of(value: object, place: str) -> Iterator[tuple[str, str]]:
+    """Yield (place, value) of every SecretStr in a configuration, under whatever name it stands."""
+    if isinstance(value, SecretStr):
+        yield place, value.get_secret_value()
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from secrets_of(getattr(value, name), f"{place}.{name}")
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from secrets_of(item, f"{place}.{key}")
+    elif isinstance(value, list | tuple | set | frozenset):
+        for item in value:
+            yield from secrets_of(item, place)
 
 
 def _said(message: str) -> str:
