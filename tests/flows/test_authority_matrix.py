@@ -128,8 +128,8 @@ async def scene(home: Path, *, access: Access = Access.OPEN, trainers: bool = Tr
             telegram_bot_token=SecretStr(api.world.token),
             telegram_api_base=api.base_url,
             budgets=BudgetSettings(
-                user=UserBudget(turns_per_hour="unlimited"),
-                guest=GuestBudget(turns_per_hour="unlimited", engine_tokens_per_day="unlimited"),
+                user=UserBudget(turns_per_hour=None),
+                guest=GuestBudget(turns_per_hour=None, engine_tokens_per_day=None),
             ),
             components={"plugins": {"terminal": ComponentTable(values={"sandbox": "none"})}},
         )
