@@ -257,7 +257,7 @@ async def test_what_is_hidden_later_is_hidden_too(tmp_path: Path) -> None:
 
 HOG = """
 import sys, time
-held = bytearray(60 * 2**20)
+held = b"x" * (60 * 2**20)
 open(f"filled{sys.argv[1]}", "w").close()
 time.sleep(60)
 """
@@ -265,8 +265,8 @@ ONE_BY_ONE = """
 for n in 1 2 3 4 5; do
     python3 hog.py $n & while kill -0 $! && [ ! -e filled$n ]; do sleep 0.05; done
 done 2>/dev/null
+jobs -r | wc -l
 kill -9 $(jobs -p)
-echo all tried
 """
 
 
@@ -278,6 +278,6 @@ async def test_many_small_hogs_are_bounded_together(tmp_path: Path) -> None:
             if "memory" not in bench.plugin._shut_in.group.bounds:
                 pytest.skip("this process may not make a control group that bounds memory")
             (bench.work / "hog.py").write_text(HOG)
-            assert (await bench.run(ONE_BY_ONE, timeout_s=30))["stdout"] == "all tried\n"
-            assert 0 < len(list(bench.work.glob("filled*"))) < 5
+            result = await bench.run(ONE_BY_ONE, timeout_s=30)
+            assert 1 <= int(result["stdout"]) <= 3
             assert (await bench.run("echo alive"))["stdout"] == "alive\n"
