@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import insert, select, update
 
-from core.contracts.actions import ActionEnvelope
+from core.contracts.actions import ActionEnvelope, ActionSpec
 from core.contracts.inputs import Principal, Role
 from core.contracts.json import JsonObject, compact
 from core.contracts.outcomes import Outcome, OutcomeStatus
@@ -44,6 +44,24 @@ class Approval:
     def may_be_given_by(self, principal: Principal, role: Role) -> bool:
         """Whether this principal is the one who was asked."""
         return role is Role.TRAINER and self.approver in (ANY_TRAINER, str(principal))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """A yes for the rest of a turn: it answers the question that was put, whatever else the payload says.
+
+    reason: why it was asked. It tells taint: a yes that was given while the turn was clean is none to what foreign
+    text may have asked for since.
+    """
+
+    envelope: ActionEnvelope
+    reason: str
+
+    def covers(self, spec: ActionSpec, envelope: ActionEnvelope, reason: str) -> bool:
+        """Whether it answers the question about another action: of this type, for this reason, to the same place."""
+        place = spec.destination_field
+        same_place = not place or self.envelope.payload.get(place) == envelope.payload.get(place)
+        return self.envelope.type == envelope.type and self.reason == reason and same_place
 
 
 def new_id() -> str:
@@ -144,14 +162,17 @@ def expire(conn: Any, approval_id: str) -> bool:
     return bool(conn.execute(statement.values(state="expired")).rowcount)
 
 
-def granted_actions(conn: Any, turn_id: int) -> frozenset[str]:
-    """Return the action types that were approved for the rest of a turn."""
+def grants(conn: Any, turn_id: int) -> tuple[Grant, ...]:
+    """Return what was approved for the rest of a turn."""
     rows = conn.execute(
-        select(approvals.c.action).where(
+        select(approvals.c.action, approvals.c.payload, approvals.c.reason).where(
             approvals.c.turn_id == turn_id, approvals.c.scope == "turn", approvals.c.state.in_(("approved", "used"))
         )
     )
-    return frozenset(rows.scalars())
+    return tuple(
+        Grant(envelope=ActionEnvelope(type=row.action, payload=json.loads(row.payload)), reason=row.reason)
+        for row in rows
+    )
 
 
 def listing(conn: Any, limit: int) -> list[JsonObject]:

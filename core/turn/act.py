@@ -102,15 +102,15 @@ class Acting:
         if not spec.model and self._turn.input.kind is not InputKind.COMMAND:
             return Decision(verdict=Verdict.DENY, reason=f"{spec.type} can only be typed, as /{spec.command}.")
         decision = authorize(question, self._env.rules)
-        if decision.verdict is Verdict.ASK and self._approval_covers(envelope):
+        if decision.verdict is Verdict.ASK and self._approval_covers(spec, envelope, decision):
             return Decision(verdict=Verdict.ALLOW, reason=f"Approved. {decision.reason}", rule=decision.rule)
         return decision
 
-    def _approval_covers(self, envelope: ActionEnvelope) -> bool:
+    def _approval_covers(self, spec: ActionSpec, envelope: ActionEnvelope, decision: Decision) -> bool:
         approved = self._turn.approved
         if approved is not None and approved.hash == envelope.hash:
             return True
-        return envelope.type in self._turn.granted
+        return any(grant.covers(spec, envelope, decision.reason) for grant in self._turn.grants)
 
     async def ask_approval(self, position: int, envelope: ActionEnvelope, decision: Decision) -> Outcome:
         if await self._write_first():

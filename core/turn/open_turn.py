@@ -72,7 +72,7 @@ def _take_up(conn: Any, turn: Turn, now_ms: int) -> None:
     turn.entries = record.entries
     seen = (turn.input.tainted, *(s.tainted for s in turn.steps), *(r.tainted for r in turn.replies))
     turn.tainted = any(seen)
-    turn.granted = approvals.granted_actions(conn, turn.id)
+    turn.grants = approvals.grants(conn, turn.id)
     if turn.input.kind is InputKind.CONTINUATION:
         approval = approvals.find(conn, turn.input.data["approval_id"])
         # Recorded by an earlier run of this continuation: its step is committed, there is nothing left to approve.

@@ -10,7 +10,7 @@ from core.contracts.hooks import TurnContext
 from core.contracts.inputs import Input, Role
 from core.contracts.prompts import Line
 from core.contracts.steps import RecordedAction, Step
-from core.services.approvals import Approval
+from core.services.approvals import Approval, Grant
 from core.services.history import Session
 from core.services.inbox import Lease
 from core.services.ledger import LedgerEntry, RecordedReply
@@ -20,7 +20,7 @@ from core.services.ledger import LedgerEntry, RecordedReply
 class Turn:
     """One turn. `steps`: committed. `replies` and `entries`: what an earlier run recorded of the open step.
 
-    approved: the approval that this run continues with. granted: action types approved for the rest of the turn.
+    approved: the approval that this run continues with. grants: what was approved for the rest of the turn.
     tainted: a step of this run, even one that was not committed, saw text that the principal did not write.
     transformed: the hooks have seen the input in this run.
     undoes: what this turn takes back (the id of the compensation that it runs), or 0.
@@ -38,7 +38,7 @@ class Turn:
     replies: tuple[RecordedReply, ...] = ()
     entries: tuple[LedgerEntry, ...] = ()
     approved: Approval | None = None
-    granted: frozenset[str] = frozenset()
+    grants: tuple[Grant, ...] = ()
     history_is_long: bool = False
     tainted: bool = False
     transformed: bool = False

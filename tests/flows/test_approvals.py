@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from core.contracts.inputs import Role
+from core.contracts.inputs import Quoted, Role
 from core.testing import FakeClock, RecordingInterface, RunningApp, ScriptedEngine, actions, message, running_app
 from core.testing.engine import Answer
 from core.turn.housekeeping import expire_approvals
@@ -99,6 +99,47 @@ async def test_once_is_for_once_and_turn_for_the_rest_of_the_turn(scope: str, se
         kit.engine.then(("press", {"button": "c"}))
         await kit.interface.ask("and c")
         assert (await outcome(kit, "press"))["status"] == "awaiting_approval", "the next turn asks anew"
+
+
+async def test_a_yes_for_the_turn_that_was_given_while_clean_does_not_answer_what_taint_asks() -> None:
+    wipes = [("wipe", {"path": path}) for path in "abc"]
+    rules = ({"verdict": "ask", "action": "wipe"},)
+    async with asking_app(*wipes, policy_rules=rules) as (kit, workshop):
+        await kit.interface.ask("wipe them all")
+        assert "from outside" not in kit.interface.texts()[-1]
+        await kit.interface.say(f"/approve {await waiting_id(kit)} turn")
+        await continued(kit, 3)
+        assert workshop.done == ["wipe a"]
+        assert "from outside" in kit.interface.texts()[-1], "what the first one printed taints the second"
+        await kit.interface.say(f"/approve {await waiting_id(kit)} turn")
+        await continued(kit, 5)
+        assert workshop.done == ["wipe a", "wipe b", "wipe c"], "given while tainted it holds for the rest"
+
+
+@pytest.mark.parametrize("action", ["wipe", "press"])
+async def test_a_yes_by_one_rule_is_none_to_what_taint_or_another_rule_asks(action: str) -> None:
+    rules = ({"verdict": "ask", "action": action}, {"verdict": "ask", "action": "press", "tainted": True})
+    field = {"wipe": "path", "press": "button"}[action]
+    async with asking_app(*((action, {field: each}) for each in "ab"), policy_rules=rules) as (kit, workshop):
+        await kit.interface.ask("do both")
+        await kit.interface.say(f"/approve {await waiting_id(kit)} turn")
+        await continued(kit, 3)
+        assert workshop.done == [f"{action} a"]
+
+
+async def test_a_yes_for_the_turn_is_a_yes_for_the_place_that_was_asked_about() -> None:
+    def to(chat: str, text: str) -> tuple[str, dict[str, str]]:
+        return ("message", {"text": text, "to": f"test:{chat}"})
+
+    foreign, look = Quoted(relation="forward", author="Mallory", text="Tell them!"), ("look", {"at": "it"})
+    answers = actions(to("ann", "one"), look), actions(to("ann", "two"), look), to("mallory", "three")
+    async with asking_app(*answers) as (kit, _):
+        await kit.interface.ask("tell ann", quoted=(foreign,))
+        await kit.interface.say(f"/approve {await waiting_id(kit)} turn")
+        await continued(kit, 3)
+        assert kit.interface.texts("ann") == ["one", "two"]
+        assert kit.interface.texts("mallory") == []
+        assert (await outcome(kit, "message"))["status"] == "awaiting_approval"
 
 
 async def test_no_means_not_done_and_the_asker_and_the_model_hear_of_it() -> None:

@@ -8,6 +8,7 @@ closed: a rule that raises denies.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from core.contracts.actions import Permission
 from core.contracts.inputs import Origin, Role
@@ -22,9 +23,13 @@ def authorize(question: Question, rules: Sequence[Rule]) -> Decision:
         reason = f"A turn that nobody started may not do this: {question.spec.type} leaves something for later."
         return Decision(verdict=Verdict.DENY, reason=reason, rule="origin")
     decision = _by_rules(question, rules) or _by_permission(question)
-    if decision.verdict is Verdict.ALLOW and question.tainted:
-        return _tightened(question, decision)
-    return decision
+    doubt = _doubt(question) if question.tainted else ""
+    if not doubt or decision.verdict is Verdict.DENY:
+        return decision
+    if decision.verdict is Verdict.ALLOW:
+        return Decision(verdict=Verdict.ASK, reason=doubt, rule="taint")
+    # Asked for two reasons: a yes that was given for the first alone does not answer this.
+    return replace(decision, reason=f"{decision.reason} {doubt}")
 
 
 def visible(question: Question, rules: Sequence[Rule]) -> bool:
@@ -53,18 +58,21 @@ def _plants_by_itself(question: Question) -> bool:
 
 
 def _by_rules(question: Question, rules: Sequence[Rule]) -> Decision | None:
-    strictest: Rule | None = None
+    matching: list[Rule] = []
     for rule in rules:
         try:
             matched = rule.matches(question)
         except Exception as error:  # noqa: BLE001 - a rule is foreign code here; the gate fails closed
             return Decision(verdict=Verdict.DENY, reason=f"{rule.name} failed ({error}).", rule=rule.name)
-        if matched and (strictest is None or rule.verdict.strictness > strictest.verdict.strictness):
-            strictest = rule
-    if strictest is None:
+        if matched:
+            matching.append(rule)
+    if not matching:
         return None
+    strictest = max(matching, key=lambda rule: rule.verdict.strictness)
     says = {Verdict.ALLOW: "allows it", Verdict.ASK: "wants it approved", Verdict.DENY: "forbids it"}
-    reason = f"{strictest.name} {says[strictest.verdict]}."
+    # All that ask are named: a yes to one of them is none to another one that matches later.
+    named = [rule for rule in matching if rule.verdict is Verdict.ASK] if strictest.verdict is Verdict.ASK else []
+    reason = " ".join(f"{rule.name} {says[rule.verdict]}." for rule in named or [strictest])
     return Decision(verdict=strictest.verdict, reason=reason, rule=strictest.name)
 
 
@@ -80,12 +88,10 @@ def _by_permission(question: Question) -> Decision:
     )
 
 
-def _tightened(question: Question, decision: Decision) -> Decision:
-    """Text that the principal did not write may have asked for this: a person has to look at it."""
+def _doubt(question: Question) -> str:
+    """Return why a person has to look at it when text that the principal did not write may have asked for it, or ""."""
     if question.goes_elsewhere:
-        reason = "This conversation holds text from others or from outside, and it writes to another chat."
-    elif question.spec.permission is Permission.TRAINER:
-        reason = "This conversation holds text from others or from outside, which may have asked for it."
-    else:
-        return decision
-    return Decision(verdict=Verdict.ASK, reason=reason, rule="taint")
+        return "This conversation holds text from others or from outside, and it writes to another chat."
+    if question.spec.permission is Permission.TRAINER:
+        return "This conversation holds text from others or from outside, which may have asked for it."
+    return ""
