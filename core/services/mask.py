@@ -18,7 +18,7 @@ class Masker:
 
     def learn(self, name: str, value: str) -> None:
         """Mask `value` as `[NAME]` from now on."""
-        if len(value) >= SHORTEST:
+        if len(value) >= SHORTEST and value not in self._names:  # the first name is the one that people set it by
             known = {**self._names, value: f"[{name}]"}
             # The longest first: a secret may stand inside another one.
             self._names = dict(sorted(known.items(), key=lambda item: -len(item[0])))

@@ -11,7 +11,7 @@ from tests.faults.aftermath import Scene, complaints
 from tests.faults.children import Children
 from tests.faults.outside import CALLS, SENDS, WORLD, Said
 
-SLACK_S = 4.0
+SLACK_S = 8.0
 """What a child may take beside draining: its start, and the grace for what is cancelled."""
 
 

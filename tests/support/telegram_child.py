@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from core.app import App
 from core.settings import Access, Settings
+from core.settings.budgets import BudgetSettings, GuestBudget
 from interfaces.telegram import TelegramInterface
 from tests.support.telegram_app import QUICK
 
@@ -24,6 +25,7 @@ async def serve(home: Path, api_base: str, token: str) -> None:
         timezone="UTC",
         telegram_bot_token=SecretStr(token),
         telegram_api_base=api_base,
+        budgets=BudgetSettings(guest=GuestBudget(turns_per_hour=None, pending_inputs=None)),
     )
     async with App(settings, serve=("telegram",)):
         print("serving", flush=True)

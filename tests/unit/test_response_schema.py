@@ -123,7 +123,7 @@ def test_the_specs_are_left_as_they_were() -> None:
         ({"const": 1}, {"type": ["integer", "null"], "enum": [1, None]}),
         (
             {"anyOf": [{"type": "string"}, {"type": "null"}]},
-            {"anyOf": [{"type": "string"}, {"type": "null"}]},
+            {"type": ["string", "null"]},
         ),
         (
             {"type": "array", "items": {"type": "string"}, "description": "Tags."},
