@@ -49,8 +49,7 @@ class Conversation:
             )
             if isinstance(asked, NotAnswered):
                 return asked
-            # A model may have been talked into saying a secret that it was shown by mistake, or has guessed.
-            raw = replace(asked.reply, text=env.masker.text(asked.reply.text))
+            raw = asked.reply
             env.tokens.learn(self._model(asked.engine), raw)
             self._record(attempt, asked.engine, raw)
         reply = await env.hooks.chain("after_llm", context, raw)
@@ -64,6 +63,8 @@ class Conversation:
     def _record(self, attempt: int, engine: str, reply: EngineReply) -> None:
         turn, env = self.turn, self.env
         now_ms = env.clock.now_ms()
+        # The handlers of this run get what the model said; what is written down holds no secret.
+        reply = replace(reply, text=env.masker.text(reply.text))
         previous = self._recording
         env.reached("engine replied")
 

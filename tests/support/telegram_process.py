@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from tests.support.bot_api import BotApi
+from tests.support.telegram_child import WRITERS
 
 ROOT = Path(__file__).parents[2]
 KEPT = ("PATH", "LANG", "LC_ALL", "TMPDIR")
@@ -40,6 +41,6 @@ async def rekku(home: Path, api: BotApi, *arguments: str, **settings: str) -> as
         "REKKU_TIMEZONE": "UTC",
         "TELEGRAM_BOT_TOKEN": api.world.token,
         "TELEGRAM_API_BASE": api.base_url,
-        "TELEGRAM_TRAINER_ID": "7",
+        "TRAINER_IDS": ",".join(f"telegram:{person}" for person in WRITERS),
     }
     return await _started("main.py", *arguments, env=env | settings)
