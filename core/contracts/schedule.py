@@ -83,6 +83,9 @@ class Schedule(Protocol):
     async def reminders(self, principal: Principal, *, active_only: bool = True) -> list[Reminder]:
         """Return the reminders of a principal, the next one first."""
 
+    async def count(self, principal: Principal) -> int:
+        """Return how many active reminders a principal has."""
+
     async def find(self, principal: Principal, number: int) -> Reminder | None:
         """Return one reminder of a principal, in whatever state."""
 

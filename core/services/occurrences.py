@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from itertools import islice, pairwise
+from itertools import islice, pairwise, takewhile
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from core.contracts.errors import ScheduleError
@@ -19,8 +19,8 @@ from core.services.recurrence import Rule, check_rule, read_rule, read_until, wa
 MOST_COUNTED = 10_000
 """How many missed occurrences are counted; beyond, the newest is looked for from the end."""
 
-LOOKED_AT = 300
-"""How many occurrences are looked at for the smallest distance between two."""
+LOOKED_AT, LOOKED_YEARS = 300, 60
+"""How many occurrences, and how many years, are looked at for the smallest distance between two."""
 
 FIRST_YEAR, LAST_YEAR = 1970, 2400
 _EPOCH = datetime(1970, 1, 1)
@@ -121,9 +121,9 @@ def shortest_gap_s(intent: Intent) -> int | None:
     if not intent.rule:
         return None
     rule = read_rule(intent.rule)
+    looked_at = islice(_distinct(intent, rule, intent.start, None), min(rule.count or LOOKED_AT, LOOKED_AT))
     instants = [
-        at_ms
-        for _, at_ms in islice(_distinct(intent, rule, intent.start, None), min(rule.count or LOOKED_AT, LOOKED_AT))
+        at_ms for _, at_ms in takewhile(lambda found: found[0].year < intent.start.year + LOOKED_YEARS, looked_at)
     ]
     gaps = [after - before for before, after in pairwise(instants)]
     return min(gaps) // 1000 if gaps else None

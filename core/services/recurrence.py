@@ -6,6 +6,7 @@ time), a rule that never comes, and a walk that does not begin at the very first
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -28,6 +29,7 @@ LONGEST_INTERVAL_YEARS = 30
 _UNIT_S = {"WEEKLY": 7 * 86_400, "DAILY": 86_400, "HOURLY": 3600, "MINUTELY": 60, "SECONDLY": 1}
 _UNITS_A_YEAR = {"YEARLY": 1, "MONTHLY": 12} | {freq: 366 * 86_400 // s for freq, s in _UNIT_S.items()}
 _LAST_YEARS = 40
+_CLOCK_PART = re.compile(r"BY(?:HOUR|MINUTE|SECOND)=")
 CURE = 'Write an RRULE such as "FREQ=WEEKLY;BYDAY=MO,TH", or "every weekday at 8".'
 
 
@@ -73,9 +75,16 @@ def read_rule(text: str) -> Rule:
 
 def check_rule(rule: Rule, start: datetime) -> None:
     """Make sure that a rule that starts so comes at least once; raises ScheduleError."""
-    # dateutil looks for an occurrence up to the year 9999. Moved near to there it comes to an end soon; leap years,
-    # which a rule may hang on, are the same.
-    year = 9999 - _LAST_YEARS + (start.year - (9999 - _LAST_YEARS)) % 4
+    if rule.freq == "SECONDLY" and _CLOCK_PART.search(rule.pattern):
+        # dateutil tries each second of a day, which takes minutes where the day is rare as well.
+        raise ScheduleError(
+            "FREQ=SECONDLY has no BYHOUR, BYMINUTE or BYSECOND here.", cure="Write FREQ=DAILY with these parts."
+        )
+    # dateutil looks for an occurrence up to the year 9999. Moved near to there it comes to an end soon; leap years
+    # and weekdays, which a rule may hang on, are the same.
+    year = 9999 - _LAST_YEARS
+    while (year - start.year) % 4 or start.replace(year=year).weekday() != start.weekday():
+        year -= 1
     try:
         if next(iter(_set(rule.pattern, start.replace(year=year))), None) is None:
             raise ScheduleError(f"The rule {rule.pattern} never comes.", cure="Check its days and months.")

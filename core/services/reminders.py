@@ -21,6 +21,8 @@ from core.services import inbox as inbox_rows
 from core.storage.tables import inbox, kv, reminders, turns, zones
 
 SCHEDULED = "scheduled"
+MOST_NUMBER = 2**31 - 1
+"""No reminder has a higher number, and some databases refuse to be asked for one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +102,8 @@ def correct(conn: Any, reminder_id: int, at_ms: int, now_ms: int) -> bool:
 
 def find(conn: Any, principal: Principal, number: int) -> Reminder | None:
     """Return one reminder of a principal."""
+    if number > MOST_NUMBER:
+        return None
     mine = (reminders.c.principal == str(principal), reminders.c.number == number)
     row = conn.execute(select(reminders).where(*mine)).one_or_none()
     return None if row is None else _reminder(row)
@@ -107,6 +111,8 @@ def find(conn: Any, principal: Principal, number: int) -> Reminder | None:
 
 def by_number(conn: Any, number: int) -> Reminder | None:
     """Return a reminder by its number, whoever's it is."""
+    if number > MOST_NUMBER:
+        return None
     row = conn.execute(select(reminders).where(reminders.c.number == number)).one_or_none()
     return None if row is None else _reminder(row)
 
@@ -118,7 +124,7 @@ def by_id(conn: Any, reminder_id: int) -> Reminder | None:
 
 
 def listing(
-    conn: Any, principal: Principal | None = None, *, active_only: bool = True, most: int = 1000
+    conn: Any, principal: Principal | None = None, *, active_only: bool = True, most: int | None = None
 ) -> list[Reminder]:
     """Return reminders, of one principal or of all, the next one first and those that are over behind."""
     statement = select(reminders)

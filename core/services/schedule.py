@@ -37,6 +37,10 @@ class StoredSchedule:
         """Return the reminders of a principal, the next one first."""
         return await self._database.read(lambda conn: reminders.listing(conn, principal, active_only=active_only))
 
+    async def count(self, principal: Principal) -> int:
+        """Return how many active reminders a principal has."""
+        return await self._database.read(lambda conn: reminders.count_active(conn, principal))
+
     async def find(self, principal: Principal, number: int) -> Reminder | None:
         """Return one reminder of a principal, in whatever state."""
         return await self._database.read(lambda conn: reminders.find(conn, principal, number))

@@ -6,6 +6,7 @@ and sets the next instant. So an occurrence happens once, also when several proc
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -42,7 +43,12 @@ async def fire_reminder(env: TurnEnvironment, instant: DueInstant) -> bool:
         await env.database.transact(lambda conn: reminders.drop(conn, instant))
         return False
     now_ms = env.clock.now_ms()
-    due = what_is_due(reminder, now_ms)
+    # Of a repetition that is rare, or was missed often, this takes a while.
+    due = (
+        await asyncio.to_thread(what_is_due, reminder, now_ms)
+        if reminder.intent.rule
+        else what_is_due(reminder, now_ms)
+    )
     env.reached("reminder due")
     role = env.people.role(reminder.principal)
     refused = _refused(env, reminder, role)
@@ -106,9 +112,17 @@ async def _deliver(env: TurnEnvironment, instant: DueInstant, reminder: Reminder
 
 
 async def elsewhere(env: TurnEnvironment, reminder: Reminder, text: str, why: str) -> list[tuple[Part, float]] | None:
-    """Return the parts that tell whoever set a reminder of it in another chat, private ones first; None: nowhere."""
+    """Return the parts that tell whoever set a reminder of it in another chat, private ones first; None: nowhere.
+
+    What was to come in a private chat is told in no chat where others read along.
+    """
     known = await env.database.read(lambda conn: reminders.known_addresses(conn, reminder.principal))
-    others = [address for address in known if address != reminder.address]
+    private = env.people.alone(reminder.principal, reminder.address)
+    others = [
+        address
+        for address in known
+        if address != reminder.address and (not private or env.people.alone(reminder.principal, address))
+    ]
     told = f"{text}\n\n(It was to go to {reminder.address}, which could not be reached: {why})"
     for address in sorted(others, key=lambda address: not env.people.alone(reminder.principal, address)):
         try:

@@ -46,12 +46,19 @@ class ScheduleKeeper:
             await correct_instants(self._env)
         except StorageError as error:
             log.warning("the instants could not be looked through", error=str(error))
+        except Exception as error:
+            # A row that cannot be read must not keep the others from coming.
+            log.exception("the instants could not be looked through", exc_info=error)
         while True:
             self._news.clear()
             try:
                 wait_s = await self.fire_due()
             except StorageError as error:
                 log.warning("reminders wait for the database", error=str(error))
+                wait_s = RETRY_AFTER_S
+            except Exception as error:
+                # Whatever it is: without this loop no reminder would ever come again, and nobody would know.
+                log.exception("reminders could not be looked at", exc_info=error)
                 wait_s = RETRY_AFTER_S
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
@@ -99,7 +106,10 @@ class ScheduleKeeper:
             # A mistake of our own about one reminder must not hold up the others; it is looked at again later.
             log.exception("a reminder could not be fired", reminder=instant.reminder_id, exc_info=error)
             until_ms = env.clock.now_ms() + 60_000
-            await env.database.transact(lambda conn: reminders.postpone(conn, instant, until_ms))
+            try:
+                await env.database.transact(lambda conn: reminders.postpone(conn, instant, until_ms))
+            except StorageError:
+                return False
         return True
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Annotated, Literal
 from zoneinfo import available_timezones
@@ -11,7 +11,7 @@ from zoneinfo import available_timezones
 from pydantic import BaseModel, ConfigDict, Field
 
 from core.ai_plugin_base import ActionContext, AIPluginBase, TurnContext, action, hook
-from core.contracts.actions import ActionSpec, DisplayHints
+from core.contracts.actions import ActionSpec, DisplayHints, Untrusted
 from core.contracts.errors import ActionFailed, ScheduleError
 from core.contracts.inputs import Address, Principal, Role
 from core.contracts.json import JsonObject
@@ -29,6 +29,8 @@ RARE = Field(json_schema_extra={"x-unlisted": True})
 
 SHOWN_NEXT = 3
 MOST_LISTED = 50
+TWICE_MS = 60_000
+"""Two of the same that come closer to each other than this are one that was asked for twice."""
 
 Mode = Literal["literal", "compose", "task"]
 Missed = Literal["coalesce", "deliver", "skip"]
@@ -54,7 +56,7 @@ class Event(AIPluginBase):
     @hook("filter_actions")
     async def only_what_there_is(self, turn: TurnContext, specs: Sequence[ActionSpec]) -> Sequence[ActionSpec] | None:
         """Keep the actions on reminders out of the prompt of those who have none."""
-        if await self.context.schedule.reminders(turn.principal):
+        if await self.context.schedule.count(turn.principal):
             return None
         return [spec for spec in specs if spec.type not in OF_REMINDERS]
 
@@ -89,8 +91,8 @@ class Event(AIPluginBase):
         await self._check_room(ctx)
         zone, chosen = await self._zone(ctx.principal, timezone)
         now_ms = self.context.clock.now_ms()
-        intent = read_intent(Wish(when=when, repeat=repeat, until=until, count=count), zone=zone, now_ms=now_ms)
-        intent, first = await self._first(intent, now_ms)
+        wish = Wish(when=when, repeat=repeat, until=until, count=count)
+        intent, first = await self._first(lambda: read_intent(wish, zone=zone, now_ms=now_ms), now_ms)
         reminder = Reminder(
             principal=ctx.principal,
             number=await self.context.schedule.new_number(),
@@ -105,13 +107,14 @@ class Event(AIPluginBase):
             tainted=ctx.tainted,
         )
         self._add(ctx, reminder)
-        return f"Reminder {reminder.number} is set: {self._coming(reminder)}.{_zone_note(intent, chosen)}"
+        return f"Reminder {reminder.number} is set: {await self._coming(reminder)}.{_zone_note(intent, chosen)}"
 
     @action(effect="local", plants=True, compensation="restore_reminder", command="remind", model=False)
     async def remind(self, ctx: ActionContext, request: Annotated[str, Field(min_length=1)]) -> str:
         """Set a reminder, as in /remind in 10 minutes to stretch."""
         zone, _ = await self._zone(ctx.principal, None)
-        split = split_request(request, zone=zone, now_ms=self.context.clock.now_ms())
+        now_ms = self.context.clock.now_ms()
+        split = await asyncio.to_thread(split_request, request, zone=zone, now_ms=now_ms)
         if split is None:
             raise ActionFailed(
                 "I cannot tell the time from the text there.",
@@ -125,7 +128,7 @@ class Event(AIPluginBase):
         command="reminders",
         phrases=["my reminders", "list my reminders", "show my reminders", "what are my reminders", "reminders"],
     )
-    async def list_reminders(self, ctx: ActionContext) -> str:
+    async def list_reminders(self, ctx: ActionContext) -> str | Untrusted:
         """List the user's reminders."""
         found = await self.context.schedule.reminders(ctx.principal)
         if not found:
@@ -133,7 +136,7 @@ class Event(AIPluginBase):
         lines = [f"- {line(reminder)}" for reminder in found[:MOST_LISTED]]
         if len(found) > MOST_LISTED:
             lines.append(f"- and {len(found) - MOST_LISTED} more, later than these")
-        return "\n".join(lines)
+        return _told("\n".join(lines), *found[:MOST_LISTED])
 
     @action(effect="local", destination_field="to", plants=True, compensation="restore_reminder")
     async def update_reminder(
@@ -150,7 +153,7 @@ class Event(AIPluginBase):
         missed: Missed | None = None,
         max_lateness: str | None = None,
         mode: Mode | None = None,
-    ) -> str:
+    ) -> str | Untrusted:
         """Change what is given of a reminder."""
         before = await self._mine(ctx, number)
         now_ms = self.context.clock.now_ms()
@@ -158,7 +161,7 @@ class Event(AIPluginBase):
         intent, first = before.intent, before.next
         if wish != Wish(when=None, repeat=None, until=None, count=None) or timezone is not None:
             zone, _ = await self._zone(ctx.principal, timezone or before.intent.zone)
-            intent, first = await self._first(_changed(before, wish, zone, now_ms), now_ms)
+            intent, first = await self._first(lambda: _changed(before, wish, zone, now_ms), now_ms)
         after = replace(
             before,
             text=before.text if text is None else text,
@@ -176,14 +179,14 @@ class Event(AIPluginBase):
         self._check_text(after.text)
         ctx.write(lambda conn: self.context.schedule.change(conn, before, after))
         ctx.compensate({"number": number, "before": snapshot(before)})
-        return f"Reminder {number} is changed: {self._coming(after)}: {after.text}"
+        return _told(f"Reminder {number} is changed: {await self._coming(after)}: {after.text}", after)
 
     @action(
         effect="local",
         compensation="restore_reminder",
         phrases=["cancel reminder {number}", "delete reminder {number}", "remove reminder {number}"],
     )
-    async def cancel_reminder(self, ctx: ActionContext, number: Number) -> str:
+    async def cancel_reminder(self, ctx: ActionContext, number: Number) -> str | Untrusted:
         """Cancel a reminder."""
         before = await self._mine(ctx, number)
         if before.state is not ReminderState.ACTIVE:
@@ -191,7 +194,7 @@ class Event(AIPluginBase):
         gone = replace(before, state=ReminderState.CANCELLED, next=None)
         ctx.write(lambda conn: self.context.schedule.change(conn, before, gone))
         ctx.compensate({"number": number, "before": snapshot(before)})
-        return f"Reminder {number} is cancelled: {before.text}"
+        return _told(f"Reminder {number} is cancelled: {before.text}", before)
 
     @action(
         effect="local",
@@ -205,19 +208,22 @@ class Event(AIPluginBase):
         ctx: ActionContext,
         number: Number,
         by: Annotated[str, Field(description='"10 minutes", "tomorrow at 9"')] = "10 minutes",
-    ) -> str:
+    ) -> str | Untrusted:
         """Let a reminder come again later."""
         before = await self._mine(ctx, number)
         zone, _ = await self._zone(ctx.principal, None)
         now_ms = self.context.clock.now_ms()
         when = f"in {by}" if by.strip()[:1].isdigit() and not ("-" in by or ":" in by) else by
         wish = Wish(when=when, repeat=None, until=None, count=None)
-        intent, first = await self._first(read_intent(wish, zone=zone, now_ms=now_ms), now_ms)
+        intent, first = await self._first(lambda: read_intent(wish, zone=zone, now_ms=now_ms), now_ms)
         if before.state is ReminderState.ACTIVE and not before.intent.rule:
             later = replace(before, intent=intent, next=first)
             ctx.write(lambda conn: self.context.schedule.change(conn, before, later))
             ctx.compensate({"number": number, "before": snapshot(before)})
-            return f"Reminder {number} comes later: {self._coming(later)}: {later.text}"
+            return _told(f"Reminder {number} comes later: {await self._coming(later)}: {later.text}", later)
+        there = await self._twin(before, first)
+        if there is not None:
+            return _told(f"It comes again as reminder {there.number} already: {await self._coming(there)}.", there)
         await self._check_room(ctx)
         again = replace(
             before,
@@ -231,15 +237,15 @@ class Event(AIPluginBase):
         )
         ctx.write(lambda conn: self.context.schedule.add(conn, again))
         ctx.compensate({"number": again.number})
-        return f"It comes again as reminder {again.number}: {self._coming(again)}: {again.text}"
+        return _told(f"It comes again as reminder {again.number}: {await self._coming(again)}: {again.text}", again)
 
     @action(effect="read", command="done", model=False)
-    async def finish_reminder(self, ctx: ActionContext, number: Number) -> str:
+    async def finish_reminder(self, ctx: ActionContext, number: Number) -> str | Untrusted:
         """Say that what a reminder was about is done."""
         reminder = await self._mine(ctx, number)
         if reminder.next is None or reminder.state is not ReminderState.ACTIVE:
-            return f"Done: {reminder.text}"
-        return f"Done: {reminder.text} It comes again {self._coming(reminder)}."
+            return _told(f"Done: {reminder.text}", reminder)
+        return _told(f"Done: {reminder.text} It comes again {await self._coming(reminder)}.", reminder)
 
     @action(effect="local", command="timezone", model=False)
     async def set_timezone(
@@ -264,32 +270,42 @@ class Event(AIPluginBase):
                 f"Your time zone is {zone}. {len(found)} reminders stay at the wall-clock time of the zone in which "
                 f"they were set; `/timezone {zone} move_reminders=true` moves them along."
             )
-        moved = [(reminder, self._moved(reminder, zone)) for reminder in found]
+        both = await asyncio.to_thread(lambda: [(reminder, self._moved(reminder, zone)) for reminder in found])
+        moved = [(before, after) for before, after in both if after is not None]
+        stay = [before for before, after in both if after is None]
 
         def write(conn: object) -> None:
             for before, after in moved:
                 schedule.change(conn, before, after)
 
         ctx.write(write)
-        return f"Your time zone is {zone}, and {len(moved)} reminders keep their wall-clock time there."
+        told = f"Your time zone is {zone}, and {len(moved)} reminders keep their wall-clock time there."
+        if stay:
+            numbers = ", ".join(str(reminder.number) for reminder in stay)
+            told += f" There it has gone by for {numbers}, which come when they would have come."
+        return told
 
     @action(effect="local", plants=True, model=False)
     async def restore_reminder(
         self, ctx: ActionContext, number: Number, before: dict[str, object] | None = None
-    ) -> str:
+    ) -> str | Untrusted:
         """Take back what was done to a reminder: put back what it was `before`, nothing where it was new."""
         now = await self._mine(ctx, number)
         if before is None or before["state"] != ReminderState.ACTIVE.value:
             gone = replace(now, state=ReminderState.CANCELLED, next=None)
             ctx.write(lambda conn: self.context.schedule.change(conn, now, gone))
-            return f"Taken back: reminder {number} ({now.text}) is not set any more."
+            return _told(f"Taken back: reminder {number} ({now.text}) is not set any more.", now)
         back = restored(now, before)
-        found = self.context.schedule.upcoming(back.intent, self.context.clock.now_ms(), 1)
+        now_ms = self.context.clock.now_ms()
+        found = await asyncio.to_thread(self.context.schedule.upcoming, back.intent, now_ms, 1)
         if not found:
-            raise ActionFailed(f"Reminder {number} cannot come back: its time has gone by.")
+            # That ends it as well: were this a failure, /undo would never come to what was done before.
+            return f"Reminder {number} cannot come back: its time has gone by."
+        if now.state is not ReminderState.ACTIVE:
+            await self._check_room(ctx)
         again = replace(back, next=found[0])
         ctx.write(lambda conn: self.context.schedule.change(conn, now, again))
-        return f"Taken back: reminder {number} is as it was: {self._coming(again)}: {again.text}"
+        return _told(f"Taken back: reminder {number} is as it was: {await self._coming(again)}: {again.text}", again)
 
     def validate_payload(self, action_type: str, payload: JsonObject) -> list[str]:
         """Refuse an address that cannot be read, and a zone that there is not."""
@@ -320,11 +336,20 @@ class Event(AIPluginBase):
         chosen = await self.context.schedule.zone(principal)
         return chosen or self.context.timezone, chosen is not None
 
+    async def _twin(self, of: Reminder, at: Occurrence) -> Reminder | None:
+        """Return what already repeats a reminder at that time: a button is easily pressed twice."""
+        for other in await self.context.schedule.reminders(of.principal):
+            same = (other.text, other.address, other.mode) == (of.text, of.address, of.mode)
+            near = other.next is not None and abs(other.next.at_ms - at.at_ms) < TWICE_MS
+            if same and near and other.number > of.number and not other.intent.rule:
+                return other
+        return None
+
     async def _check_room(self, ctx: ActionContext) -> None:
         most = self.config.most_reminders
         if ctx.role is Role.TRAINER:
             most *= 10
-        if len(await self.context.schedule.reminders(ctx.principal)) >= most:
+        if await self.context.schedule.count(ctx.principal) >= most:
             raise ActionFailed(f"You have {most} reminders, which is the most.", cure="Cancel some first.")
 
     def _check_text(self, text: str) -> None:
@@ -336,12 +361,12 @@ class Event(AIPluginBase):
                 cure="Make it shorter.",
             )
 
-    async def _first(self, intent: Intent, now_ms: int) -> tuple[Intent, Occurrence]:
-        """Return an intent in its normal form and its first occurrence to come; raises ActionFailed."""
+    async def _first(self, read: Callable[[], Intent], now_ms: int) -> tuple[Intent, Occurrence]:
+        """Return what is read in its normal form and its first occurrence to come; raises ActionFailed."""
         schedule = self.context.schedule
 
         def look() -> tuple[Intent, Sequence[Occurrence], int | None]:
-            normal = schedule.checked(intent)
+            normal = schedule.checked(read())
             gap_s = schedule.shortest_gap_s(normal) if normal.rule else None
             return normal, schedule.upcoming(normal, now_ms, 1), gap_s
 
@@ -359,24 +384,28 @@ class Event(AIPluginBase):
             )
         return intent, found[0]
 
-    def _moved(self, reminder: Reminder, zone: str) -> Reminder:
-        """Return a reminder at the same wall-clock time of another zone."""
+    def _moved(self, reminder: Reminder, zone: str) -> Reminder | None:
+        """Return a reminder at the same wall-clock time of another zone; None where that has gone by."""
         wish = replace(reminder.intent, zone=zone)
         found = self.context.schedule.upcoming(wish, self.context.clock.now_ms(), 1)
-        if not found:
-            return replace(reminder, intent=wish, next=None, state=ReminderState.DONE)
-        return replace(reminder, intent=wish, next=found[0])
+        return replace(reminder, intent=wish, next=found[0]) if found else None
 
     def _add(self, ctx: ActionContext, reminder: Reminder) -> None:
         ctx.write(lambda conn: self.context.schedule.add(conn, reminder))
         ctx.compensate({"number": reminder.number})
 
-    def _coming(self, reminder: Reminder) -> str:
+    async def _coming(self, reminder: Reminder) -> str:
         assert reminder.next is not None
         zone = reminder.intent.zone
         if not reminder.intent.rule:
             return f"{instant(reminder.next.at_ms, zone)} ({zone})"
-        return coming(self.context.schedule.upcoming(reminder.intent, reminder.next.at_ms, SHOWN_NEXT), zone)
+        upcoming = self.context.schedule.upcoming
+        return coming(await asyncio.to_thread(upcoming, reminder.intent, reminder.next.at_ms, SHOWN_NEXT), zone)
+
+
+def _told(text: str, *said: Reminder) -> str | Untrusted:
+    """Return a text with the words of reminders in it: as foreign ones where those of a reminder may be foreign."""
+    return Untrusted(text) if any(reminder.tainted for reminder in said) else text
 
 
 def _changed(before: Reminder, wish: Wish, zone: str, now_ms: int) -> Intent:

@@ -58,6 +58,8 @@ def read_repeat(text: str, *, zone: str, now_ms: int, start: When | None) -> Rep
     bare = text.strip()
     if bare.upper().startswith("RRULE:") or "FREQ=" in bare.upper():
         rule = bare.upper().removeprefix("RRULE:")
+        if "FREQ=SECONDLY" in rule and re.search(r"BY(?:HOUR|MINUTE|SECOND)=", rule):
+            raise PhraseError("FREQ=SECONDLY has no BYHOUR, BYMINUTE or BYSECOND here. Write FREQ=DAILY with these.")
         return _on_the_wall(rule, None, text, zone, now, start, named=True)
     if len(bare) > LONGEST_PHRASE:
         raise PhraseError(f"A repetition has at most {LONGEST_PHRASE} characters. {EXAMPLES}")
@@ -240,7 +242,9 @@ def _on_the_wall(
     # Without its interval: "every 2 weeks on friday" begins on the first friday there is.
     bare = ";".join(part for part in rule.split(";") if not part.startswith(("COUNT=", "UNTIL=", "INTERVAL=")))
     try:
-        first = rrulestr(bare, dtstart=begin).after(max(begin, here), inc=True)
+        first = None
+        if _comes(bare, begin):
+            first = rrulestr(bare, dtstart=begin).after(max(begin, here), inc=True)
     except (ValueError, TypeError, IndexError, KeyError, OverflowError) as error:
         raise PhraseError(f"The rule {rule!r} cannot be read: {error}.") from error
     if first is None:
@@ -251,3 +255,11 @@ def _on_the_wall(
         elapsed=False,
         understood=f"{rule} from {first:%A %Y-%m-%d %H:%M} ({where})",
     )
+
+
+def _comes(rule: str, begin: datetime) -> bool:
+    """Whether a rule comes at all. The library looks up to the year 9999: near to there it is done with soon."""
+    year = 9959
+    while (year - begin.year) % 4 or begin.replace(year=year).weekday() != begin.weekday():
+        year -= 1
+    return next(iter(rrulestr(rule, dtstart=begin.replace(year=year))), None) is not None

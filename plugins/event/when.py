@@ -243,7 +243,11 @@ def _leap(year: int, month: int, day: int) -> int:
 
 
 def _to_come(read: When, now: _Now, text: str) -> When:
-    instant = read.local.replace(tzinfo=UTC if read.elapsed else now.tz).astimezone(UTC)
+    try:
+        instant = read.local.replace(tzinfo=UTC if read.elapsed else now.tz).astimezone(UTC)
+        instant.astimezone(now.tz)
+    except OverflowError as error:
+        raise PhraseError(f"{text.strip()!r} is out of range; {MOST_YEARS} years ahead are the most.") from error
     shown = f"{instant.astimezone(now.tz):%A %Y-%m-%d %H:%M:%S} ({now.zone})"
     if instant < now.utc - timedelta(seconds=1):
         raise PhraseError(f"{text.strip()!r} is {shown}, which is past. Choose a time to come.")

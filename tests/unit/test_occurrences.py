@@ -285,3 +285,21 @@ def test_what_is_no_rule_is_refused(rule: str, says: str) -> None:
 def test_what_is_no_time_is_refused(intent: Intent) -> None:
     with pytest.raises(ScheduleError):
         checked(intent)
+
+
+@pytest.mark.parametrize("freq", ["DAILY;INTERVAL=7", "DAILY;INTERVAL=14", "HOURLY;INTERVAL=168"])
+@pytest.mark.parametrize("year", [2024, 2026, 2027, 2100])
+def test_a_rule_that_hangs_on_the_weekday_of_its_start(freq: str, year: int) -> None:
+    start = datetime(year, 6, 1, 9)
+    day = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")[start.weekday()]
+    other = ("TU", "WE", "TH", "FR", "SA", "SU", "MO")[start.weekday()]
+    intent = Intent(start=start, zone="Europe/Rome", rule=f"FREQ={freq};BYDAY={day}")
+    assert checked(intent) == intent
+    with pytest.raises(ScheduleError, match="never comes"):
+        checked(Intent(start=start, zone="Europe/Rome", rule=f"FREQ={freq};BYDAY={other}"))
+
+
+def test_a_rule_that_would_be_looked_for_second_by_second_is_refused() -> None:
+    rule = "FREQ=SECONDLY;INTERVAL=7;BYMONTH=2;BYMONTHDAY=29;BYHOUR=3;BYMINUTE=7;BYSECOND=3"
+    with pytest.raises(ScheduleError, match="FREQ=SECONDLY has no"):
+        checked(Intent(start=datetime(2026, 6, 1, 9), zone="Europe/Rome", rule=rule))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from plugins.event.phrase_error import PhraseError
 from plugins.event.repeat import read_repeat
 from plugins.event.requests import split_request
-from plugins.event.when import read_when
+from plugins.event.when import When, read_when
 
 ZONE = "Europe/Rome"
 NOW_MS = 1_795_196_220_000
@@ -292,3 +292,17 @@ def test_whatever_is_accepted_is_to_come_and_says_what_it_is(text: str) -> None:
     except PhraseError:
         return
     assert read_repeat(f"RRULE:{repeat.rule}", zone=ZONE, now_ms=NOW_MS, start=repeat.start).rule == repeat.rule
+
+
+@pytest.mark.parametrize("freq", ["DAILY", "HOURLY", "MINUTELY", "SECONDLY"])
+@pytest.mark.parametrize("start", [None, When(local=datetime(2026, 11, 21, 9), zone=ZONE, elapsed=False)])
+def test_a_rule_that_never_comes_is_refused_soon(freq: str, start: When | None) -> None:
+    # Looked for up to the year 9999, it would hold up everything else for many seconds.
+    clock = "" if freq == "SECONDLY" and start else ";BYHOUR=9"
+    with pytest.raises(PhraseError, match=r"never comes|FREQ=SECONDLY has no"):
+        read_repeat(f"FREQ={freq};BYMONTH=2;BYMONTHDAY=30{clock}", zone=ZONE, now_ms=NOW_MS, start=start)
+
+
+def test_the_end_of_the_calendar_is_out_of_range() -> None:
+    with pytest.raises(PhraseError, match="out of range"):
+        read_when("9999-12-31 23:59", zone="America/New_York", now_ms=NOW_MS)
