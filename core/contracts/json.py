@@ -31,3 +31,8 @@ def compact(value: Json) -> str:
 def action_hash(type_: str, payload: Mapping[str, Json]) -> str:
     """Return the SHA-256 (hex) that binds an approval or a recorded outcome to one exact action."""
     return hashlib.sha256(canonical([type_, dict(payload)]).encode()).hexdigest()
+
+
+def storable(text: str) -> str:
+    """Return a text that a database and a platform can take: half a character (a lone surrogate) as its escape."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 import structlog
 
 from core.contracts.errors import RekkuError
+from core.contracts.json import storable
 
 T = TypeVar("T")
 log = structlog.get_logger("rekku.foreign")
@@ -34,10 +35,14 @@ class Raised:
     @property
     def sentence(self) -> str:
         """What went wrong, in one line."""
-        if isinstance(self.error, RekkuError):
-            return self.error.explain()
-        first_line = (str(self.error).strip().splitlines() or [""])[0]
-        return f"{type(self.error).__name__}: {first_line}" if first_line else type(self.error).__name__
+        try:
+            said = self.error.explain() if isinstance(self.error, RekkuError) else str(self.error)
+        except Exception:  # noqa: BLE001 - how an error of foreign code says itself is foreign code too
+            said = ""
+        if isinstance(self.error, RekkuError) and said:
+            return storable(said)
+        name, first_line = type(self.error).__name__, (said.strip().splitlines() or [""])[0]
+        return storable(f"{name}: {first_line}" if first_line else name)
 
 
 class ForeignCalls:

@@ -13,7 +13,7 @@ from structlog.typing import FilteringBoundLogger
 
 from core.contracts.actions import ActionEnvelope, ActionSpec, Untrusted
 from core.contracts.hooks import Block, Intercept, TurnContext
-from core.contracts.json import Json
+from core.contracts.json import Json, storable
 from core.services.foreign import ForeignCalls, Raised, Returned
 from core.services.json_results import as_json_result
 from core.services.sync_or_async import invoke
@@ -88,7 +88,7 @@ class HookRunner:
                 continue
             result = answer.value
             if isinstance(result, Block) and name in MAY_BLOCK:
-                return result
+                return _told(result)
             if isinstance(result, Intercept) and name in MAY_INTERCEPT:
                 return result
             if isinstance(result, type(value)):
@@ -141,7 +141,7 @@ class HookRunner:
             if isinstance(answer, Raised):
                 return Block(f"The check {binding.label} did not work: {answer.sentence}")
             if isinstance(answer.value, Block):
-                return answer.value
+                return _told(answer.value)
             if answer.value is not None:
                 self._report(binding, f"answered with a {type(answer.value).__name__}, not a Block or None")
                 return Block(f"The check {binding.label} gave an answer that is neither yes nor no.")
@@ -182,6 +182,11 @@ class HookRunner:
 def _own(value: Any) -> Any:
     """Give each hook a payload of its own: what it does to it must change nothing that was validated."""
     return copy.deepcopy(value) if isinstance(value, ActionEnvelope) else value
+
+
+def _told(block: Block) -> Block:
+    """Return a block whose reason can be written down and told, whatever was given as one."""
+    return Block(storable(block.reason if isinstance(block.reason, str) else repr(block.reason)))
 
 
 def _types(answer: object) -> set[str] | None:

@@ -10,12 +10,31 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
 from sqlalchemy.dialects import mysql
+from sqlalchemy.types import TypeDecorator
+
+from core.contracts.json import storable
 
 metadata = MetaData()
 
+
+class _Storable(TypeDecorator[str]):
+    """A text in which half a character is stored as its escape: a row that cannot be written holds up its lane."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, kind: Any) -> None:
+        super().__init__()
+        self.impl = kind
+
+    def process_bind_param(self, value: Any, dialect: Any) -> Any:
+        return storable(value) if isinstance(value, str) else value
+
+
 Id = BigInteger().with_variant(Integer, "sqlite")
-LongText = Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
-Key = String(190)
+LongText = _Storable(Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb"))
+Words = _Storable(Text())
+Key = _Storable(String(190))
 Word = String(40)
 
 _MYSQL: dict[str, Any] = {"mysql_charset": "utf8mb4", "mysql_engine": "InnoDB"}
@@ -76,7 +95,7 @@ turns = Table(
     Column("principal", Key, nullable=False),
     Column("origin", Word, nullable=False),
     Column("state", Word, nullable=False),
-    Column("reason", Text, nullable=False, default=""),
+    Column("reason", Words, nullable=False, default=""),
     Column("steps", Integer, nullable=False, default=0),
     Column("started_at_ms", BigInteger, nullable=False),
     Column("ended_at_ms", BigInteger, nullable=False, default=0),
@@ -132,7 +151,7 @@ ledger = Table(
     Column("effect", Word, nullable=False),
     Column("principal", Key, nullable=False),
     Column("status", Word, nullable=False),
-    Column("reason", Text, nullable=False, default=""),
+    Column("reason", Words, nullable=False, default=""),
     Column("output", LongText),
     Column("tainted", Boolean, nullable=False, default=False),
     Column("approval_id", Word, nullable=False, default=""),
@@ -172,7 +191,7 @@ outbox = Table(
     Column("attempts", Integer, nullable=False, default=0),
     Column("not_before_ms", BigInteger, nullable=False, default=0),
     Column("expires_at_ms", BigInteger, nullable=False),
-    Column("reason", Text, nullable=False, default=""),
+    Column("reason", Words, nullable=False, default=""),
     Column("message_id", Key, nullable=False, default=""),
     Column("lease_owner", Word, nullable=False, default=""),
     Column("lease_epoch", Integer, nullable=False, default=0),
@@ -198,7 +217,7 @@ approvals = Table(
     Column("hash", String(64), nullable=False),
     Column("principal", Key, nullable=False),
     Column("approver", Key, nullable=False),
-    Column("reason", Text, nullable=False, default=""),
+    Column("reason", Words, nullable=False, default=""),
     Column("state", Word, nullable=False),
     Column("scope", Word, nullable=False, default=""),
     Column("decided_by", Key, nullable=False, default=""),

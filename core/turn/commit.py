@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import structlog
+
 from core.contracts.actions import MESSAGE_ACTION
 from core.contracts.deliveries import Delivery, Part
-from core.contracts.errors import CannotDeliver
+from core.contracts.errors import CannotDeliver, LeaseLost, StorageUnavailable
 from core.contracts.inputs import InputKind
 from core.contracts.outcomes import Outcome, OutcomeStatus
 from core.contracts.prompts import Line
@@ -18,6 +20,8 @@ from core.turn.stages.tell_outcome import tell_outcome
 from core.turn.state import StepResult, Turn
 from core.turn.tell_unknown import unknown_notices, unknown_sentence
 from core.turn.write_pending import WriteFailed, write_rows
+
+log = structlog.get_logger("rekku.turns")
 
 LIMIT_SENTENCE = "I stopped after {steps} steps without coming to an end. Tell me how to go on."
 END_STATES = {Next.END: "complete", Next.WAIT: "awaiting_approval", Next.LIMIT: "error"}
@@ -119,7 +123,19 @@ async def abort(turn: Turn, env: TurnEnvironment, state: str, sentence: str) -> 
         ledger.end_turn(conn, turn.id, state, sentence, len(turn.steps), now_ms)
         return list(zip(rows, (str(part.address) for part, _ in parts), strict=True))
 
-    rows = await env.database.transact(write)
+    def only_end(conn: Any) -> list[tuple[int, str]]:
+        inbox.finish(conn, turn.lease)
+        ledger.end_turn(conn, turn.id, "error", sentence, len(turn.steps), now_ms)
+        return []
+
+    try:
+        rows = await env.database.transact(write)
+    except (StorageUnavailable, LeaseLost):
+        raise
+    except Exception as error:
+        # What was to be told or remembered cannot be written, now or later: the lane must go on all the same.
+        log.exception("the end of a turn could not be told", turn=turn.id, exc_info=error)
+        rows = await env.database.transact(only_end)
     env.reached("after commit")
     turn.sent += rows
     env.committed(rows)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from core.contracts.deliveries import Delivery, Part
 from core.contracts.errors import CannotDeliver
 from core.contracts.hooks import Block, TurnContext
-from core.contracts.inputs import Address
 from core.interface_base import InterfaceBase
+from core.own_thread import in_own_thread
 from core.services.foreign import ForeignCalls, Raised
 from core.services.hooks import HookRunner
 from core.services.mask import Masker
+from core.turn.stages.check_delivery import malformed_delivery, malformed_parts
 
 RENDER_DEADLINE_S = 10.0
 LONG_TEXT = 8192
@@ -35,8 +34,8 @@ class Outgoing:
         if not isinstance(changed, Delivery):
             reason = changed.reason if isinstance(changed, Block) else "a hook answered for it"
             raise CannotDeliver(f"The message was held back: {reason}")
-        if not (isinstance(changed.text, str) and isinstance(changed.address, Address)):
-            raise CannotDeliver("The message is no message: it has no text, or no address.")
+        if wrong := malformed_delivery(changed):
+            raise CannotDeliver(f"The message is no message: {wrong}.")
         text = self.masker.text(changed.text)
         final = (
             changed
@@ -60,16 +59,13 @@ class Outgoing:
             # Pure and fast for what people write; a long text must not hold up the other chats.
             if len(text) <= LONG_TEXT:
                 return interface.render(final)
-            return await asyncio.to_thread(interface.render, final)
+            # In a thread of its own: one that hangs must not use up those which all others share.
+            return await in_own_thread(lambda: interface.render(final), label)
 
-        rendered = await self.foreign.call(f"render of {final.address.interface}", render, RENDER_DEADLINE_S)
+        label = f"render of {final.address.interface}"
+        rendered = await self.foreign.call(label, render, RENDER_DEADLINE_S)
         if isinstance(rendered, Raised):
             raise CannotDeliver(f"The message could not be rendered: {rendered.sentence}")
-        try:
-            for part in rendered.value:
-                json.dumps([part.text, part.body, str(part.address)])
-        except (TypeError, ValueError, AttributeError) as error:
-            raise CannotDeliver(
-                f"{final.address.interface} made something of it that cannot be kept: {error}"
-            ) from error
+        if wrong := malformed_parts(rendered.value, final.address):
+            raise CannotDeliver(f"{final.address.interface} made something of it that cannot be kept: {wrong}.")
         return [(part, final.ttl_s) for part in rendered.value]

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from core.contracts.actions import MESSAGE_ACTION, ActionEnvelope
 from core.contracts.hooks import Intercept, SessionView
 from core.contracts.inputs import Input, InputKind, Role
+from core.contracts.json import storable
 from core.contracts.prompts import Prompt
 from core.contracts.steps import Next, ParsedReply, ReplyError, Step
 from core.services.history import LARGEST_WINDOW
@@ -90,9 +91,9 @@ async def take_step(turn: Turn, env: TurnEnvironment, cache: CatalogueTextCache)
         changed = await env.hooks.chain("transform_input", turn.context(), turn.input)
         if isinstance(changed, Intercept) and turn.number == 0:
             return await act(turn, env, generation, (message(changed.reply),), turn.input.tainted)
-        if isinstance(changed, Input):
+        if isinstance(changed, Input) and isinstance(changed.text, str):
             # Its words alone: who asks, and from where, is not for a hook to change.
-            turn.input = dataclasses.replace(turn.input, text=changed.text)
+            turn.input = dataclasses.replace(turn.input, text=storable(changed.text))
 
     parts = await gather(turn, env, generation, cache)
     prompt = build_prompt(parts)

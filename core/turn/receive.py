@@ -9,7 +9,7 @@ from typing import Any
 from core.contracts.errors import RekkuError
 from core.contracts.hooks import TurnContext
 from core.contracts.inputs import Accepted, Address, Input, InputKind, Principal, Role
-from core.contracts.json import compact
+from core.contracts.json import compact, storable
 from core.contracts.prompts import Line
 from core.services import budgets, edits, history, inbox
 from core.services.mask import Masker
@@ -145,10 +145,7 @@ class Receiver:
 
 def _storable(input: Input) -> Input:
     """Return an input whose words can be stored: half a character (a lone surrogate) becomes its escape."""
-    text, author = (
-        said if said.isascii() else said.encode("utf-8", "backslashreplace").decode()
-        for said in (input.text, input.author_name)
-    )
+    text, author = storable(input.text), storable(input.author_name)
     if (text, author) == (input.text, input.author_name):
         return input
     return dataclasses.replace(input, text=text, author_name=author)
