@@ -7,6 +7,7 @@ process.
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -83,6 +84,8 @@ class PeriodicJobs:
     async def start(self) -> None:
         """Begin to run jobs. The scheduler takes 0.2 s to import, which happens in a thread."""
         make = await asyncio.to_thread(_scheduler_class)
+        # Its own lines name no job of ours and come at every run; what goes wrong is told below.
+        logging.getLogger("apscheduler").setLevel(logging.CRITICAL)
         self._scheduler = make(timezone=ZoneInfo(self._timezone))
         self._scheduler.start()
         for owner, jobs in self._jobs.items():
