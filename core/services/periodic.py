@@ -120,7 +120,7 @@ class PeriodicJobs:
         zone = ZoneInfo(self._timezone)
         try:
             trigger = _trigger(job, zone)
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             log.error("a periodic job cannot be planned", job=_id(owner, job), error=str(error))
             return
         first = {"next_run_time": datetime.now(zone)} if job.at_once else {}
@@ -159,7 +159,7 @@ def _scheduler_class() -> Any:
 
 
 def _trigger(job: Job, zone: ZoneInfo) -> Any:
-    """Return when a job runs; raises ValueError for a crontab line that is none."""
+    """Return when a job runs; raises ValueError or OverflowError for what is no time."""
     from apscheduler.triggers.cron import CronTrigger
     from apscheduler.triggers.interval import IntervalTrigger
 

@@ -6,7 +6,6 @@ and sets the next instant. So an occurrence happens once, also when several proc
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -43,12 +42,7 @@ async def fire_reminder(env: TurnEnvironment, instant: DueInstant) -> bool:
         await env.database.transact(lambda conn: reminders.drop(conn, instant))
         return False
     now_ms = env.clock.now_ms()
-    # Of a repetition that is rare, or was missed often, this takes a while.
-    due = (
-        await asyncio.to_thread(what_is_due, reminder, now_ms)
-        if reminder.intent.rule
-        else what_is_due(reminder, now_ms)
-    )
+    due = what_is_due(reminder, now_ms)
     env.reached("reminder due")
     role = env.people.role(reminder.principal)
     refused = _refused(env, reminder, role)

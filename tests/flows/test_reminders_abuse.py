@@ -59,9 +59,9 @@ async def test_a_mistake_and_a_lost_database_at_once_do_not_end_all_reminders(
         gone.append(True)
         raise StorageUnavailable("the database is away")
 
-    def wrong(*_: Any) -> None:
+    def unreadable(*_: Any) -> None:
         gone.clear()
-        raise ZeroDivisionError
+        raise KeyError("reminder")
 
     gone: list[bool] = []
     async with running_app(engine=sets(text="stretch", when="in 1 hour")) as kit:
@@ -72,7 +72,7 @@ async def test_a_mistake_and_a_lost_database_at_once_do_not_end_all_reminders(
             await kit.advance(HOUR)
             await until(lambda: bool(gone))
         with monkeypatch.context() as patched:
-            patched.setattr(reminders, "due", wrong)
+            patched.setattr(reminders, "due", unreadable)
             await kit.advance(MINUTE)
             await until(lambda: not gone)
         await kit.advance(MINUTE)

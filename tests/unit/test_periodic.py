@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -94,10 +95,13 @@ async def test_days_are_those_of_a_crontab(cron: str, weekdays: set[int]) -> Non
     assert seen == weekdays
 
 
-def test_a_line_that_is_no_crontab_is_reported_and_stops_nobody(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("planned_for", [{"cron": "61 * * * *"}, {"seconds": 1e300}])
+def test_what_is_no_time_is_reported_and_stops_nobody(
+    capsys: pytest.CaptureFixture[str], planned_for: dict[str, Any]
+) -> None:
     async def planned() -> None:
         jobs = PeriodicJobs(ForeignCalls(), "UTC")
-        jobs.add("x", [Job(name="y", run=lambda: asyncio.sleep(0), cron="61 * * * *")])
+        jobs.add("x", [Job(name="y", run=lambda: asyncio.sleep(0), **planned_for)])
         await jobs.start()
         assert jobs.next_run("x", "y") is None
         await jobs.stop()
