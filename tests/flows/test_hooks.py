@@ -65,6 +65,42 @@ async def test_transform_input_answers_without_the_model() -> None:
         assert await statuses(kit) == [("message", "done")]
 
 
+@pytest.mark.parametrize(
+    ("reply", "sent"),
+    [
+        ("", []),
+        ("   ", ["A plugin has answered this in my place"]),
+        (None, ["A plugin has answered this in my place"]),
+        ("x" * 90_000, ["x" * 90_000]),
+        ("x" * 200_000, ["A plugin has answered this in my place"]),
+        ("half \ud83d", ["half \\ud83d"]),
+    ],
+)
+async def test_an_answer_in_place_of_the_model_never_goes_to_the_model(reply: Any, sent: list[str]) -> None:
+    async with running_app(plugins=[plugin("transform_input", lambda *_: Intercept(reply))]) as kit:
+        told = await kit.interface.ask("hello")
+        assert [text[: len(start)] for text, start in zip(told, sent, strict=True)] == sent
+        assert kit.engine.requests == []
+
+
+async def test_what_after_action_hides_stays_hidden_after_an_approval() -> None:
+    def hide(turn: TurnContext, action: ActionEnvelope, result: Outcome) -> Outcome | None:
+        return dataclasses.replace(result, output="(hidden)") if action.type == "look" else None
+
+    rules = ({"verdict": "ask", "action": "press"},)
+    engine = ScriptedEngine(("look", {"at": "the sky"}), ("press", {"button": "a"}), otherwise=SILENCE)
+    hooked = plugin("after_action", hide)
+    async with running_app(engine=engine, plugins=[Workshop(), hooked], policy_rules=rules) as kit:
+        await kit.interface.ask("look and press")
+        (waiting,) = await kit.rows("SELECT id FROM approvals")
+        await kit.interface.say(f"/approve {waiting['id']}")
+        await kit.interface.until(lambda: len(kit.interface.ends) >= 3, "the end of all")
+        seen = "".join(m.content for m in kit.engine.last.messages)
+        assert "a pressed" in seen
+        assert "(hidden)" in seen
+        assert "is blue" not in seen
+
+
 async def test_resolve_session_chooses_the_model() -> None:
     def choose(turn: TurnContext, session: SessionView) -> SessionView:
         return dataclasses.replace(session, model="special")

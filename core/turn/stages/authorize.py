@@ -81,7 +81,7 @@ def _by_permission(question: Question) -> Decision:
 
 
 def _doubt(question: Question) -> str:
-    """Return why a person has to look at it when text that the principal did not write may have asked for it, or ""."""
+    """Return why a person has to look at what foreign text may have asked for, or "" where it need not be."""
     if question.goes_elsewhere:
         return "This conversation holds text from others or from outside, and it writes to another chat."
     if question.spec.permission is Permission.TRAINER:
