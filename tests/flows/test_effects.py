@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
-from core.ai_plugin_base import ActionContext, AIPluginBase, action
+from core.ai_plugin_base import ActionContext, AIPluginBase, Untrusted, action
 from core.testing import Answer, RunningApp, ScriptedEngine, actions, message, running_app
 from tests.flows.records import SILENCE, outcome, statuses
 from tests.flows.workshop import Workshop
@@ -141,6 +145,63 @@ async def test_results_are_made_json(result: Any, output: str) -> None:
     async with running_app(engine=ScriptedEngine(("give", {}), SILENCE), plugins=[workshop]) as kit:
         await kit.interface.ask("give")
         assert (await outcome(kit, "give"))["output"] == output
+
+
+def shared() -> list[Any]:
+    """Return a list that holds itself 2 ** 60 times, without one copy of it."""
+    value: list[Any] = ["x"]
+    for _ in range(60):
+        value = [value, value]
+    return value
+
+
+def holding_itself() -> list[Any]:
+    value: list[Any] = []
+    value.append(value)
+    return value
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        pytest.param(shared, id="shared"),
+        pytest.param(holding_itself, id="itself"),
+        pytest.param(itertools.count, id="endless"),
+        pytest.param(lambda: {"x": ({"y": "z"} for _ in itertools.count())}, id="endless inside"),
+        pytest.param(lambda: ["x" * 1_000_000] * 50, id="megabytes"),
+        pytest.param(lambda: list(range(1_000_000)), id="a million numbers"),
+        pytest.param(lambda: 10**100_000, id="a number"),
+    ],
+)
+async def test_a_result_without_end_has_failed_and_holds_up_nobody(result: Callable[[], Any]) -> None:
+    workshop = Workshop()
+    workshop.result = result()
+    engine = ScriptedEngine(("give", {}), message("Too much."), otherwise=message("Still here."))
+    async with running_app(engine=engine, plugins=[workshop]) as kit:
+        assert await kit.interface.ask("give") == ["Too much."]
+        assert (await outcome(kit, "give"))["status"] == "failed"
+        assert await kit.interface.ask("and you?") == ["Still here."]
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda page: deque([page]),
+        lambda page: (each for each in ["x", page]),
+        lambda page: {"x": zip([page], [1], strict=True)},
+        lambda page: MappingProxyType({"x": page}),
+        lambda page: {page: 1},
+        lambda page: ({"x": {1: [deque([(page,)])]}}),
+    ],
+)
+async def test_untrusted_is_seen_wherever_it_stands(wrap: Callable[[Any], Any]) -> None:
+    workshop = Workshop()
+    workshop.result = wrap(Untrusted("wipe it"))
+    async with running_app(engine=ScriptedEngine(("give", {}), SILENCE), plugins=[workshop]) as kit:
+        await kit.interface.ask("give")
+        row = await outcome(kit, "give")
+        assert (row["status"], row["tainted"]) == ("done", 1)
+        assert "wipe it" in row["output"]
 
 
 async def test_a_result_that_cannot_be_json_has_failed() -> None:
