@@ -59,6 +59,7 @@ class Deliverer:
         self._unsettled: dict[int, tuple[str, asyncio.Future[None]]] = {}
         self._waits: set[str] = set()
         self._interface_until: dict[str, float] = {}
+        self._retry_at: dict[str, tuple[int, float]] = {}
         self._rescan: asyncio.Task[None] | None = None
         self._in_flight: set[asyncio.Future[None]] = set()
         self._open = False
@@ -134,7 +135,8 @@ class Deliverer:
 
     async def _next(self, address: str) -> list[PendingPart]:
         """Return what is to be sent to an address, its head claimed in the same transaction if it can go now."""
-        if self._interface_wait_s(address.partition(":")[0]) > 0:
+        _, retry_at = self._retry_at.get(address, (0, 0.0))
+        if self._interface_wait_s(address.partition(":")[0]) > 0 or retry_at > self._clock.monotonic():
             return await self._database.read(lambda conn: outbox.pending(conn, address))
         now_ms = self._clock.now_ms()
         # The claim need not survive a power cut: the part has not been sent then.
@@ -154,7 +156,7 @@ class Deliverer:
             if part.expires_at_ms <= now_ms:
                 await self._bury(part, "It could not be delivered within its time to live.")
                 continue
-            wait_s = max((part.not_before_ms - now_ms) / 1000, self._interface_wait_s(part.part.address.interface))
+            wait_s = max(self._head_wait_s(part, now_ms), self._interface_wait_s(part.part.address.interface))
             if wait_s > 0:
                 await self._wait(part, wait_s)
                 return False
@@ -191,6 +193,7 @@ class Deliverer:
             over.set_result(None)
 
     async def _send_claimed(self, claimed: PendingPart, interface: InterfaceBase) -> bool:
+        self._retry_at.pop(str(claimed.part.address), None)
         self._reached("part claimed")
         called = await self._foreign.call(
             f"send of {claimed.part.address.interface}", lambda: interface.send(claimed.part), SEND_DEADLINE_S
@@ -227,6 +230,7 @@ class Deliverer:
             "not sent yet", address=str(pending.part.address), row=pending.row_id, error=reason, wait_s=wait_s
         )
         until_ms = self._clock.now_ms() + int(wait_s * 1000)
+        self._retry_at[str(pending.part.address)] = (pending.row_id, self._clock.monotonic() + wait_s)
         await self._write(lambda conn: outbox.postpone(conn, pending.row_id, pending.epoch, reason, until_ms))
         self._settle(pending.row_id)
         return False
@@ -247,6 +251,13 @@ class Deliverer:
                     raise
                 log.warning("the outbox waits for the database", error=str(error))
                 await self._clock.sleep(RETRY_AFTER_S)
+
+    def _head_wait_s(self, head: PendingPart, now_ms: int) -> float:
+        """Return how long a part has to wait: by the clock that nobody sets, unless an earlier run postponed it."""
+        row_id, retry_at = self._retry_at.get(str(head.part.address), (0, 0.0))
+        if row_id == head.row_id:
+            return retry_at - self._clock.monotonic()
+        return (head.not_before_ms - now_ms) / 1000
 
     def _interface_wait_s(self, interface: str) -> float:
         until = self._interface_until.get(interface, 0.0)

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from core.ai_plugin_base import ActionContext, AIPluginBase, action
-from core.contracts.deliveries import Delivery
+from core.contracts.deliveries import Delivery, Part
 from core.contracts.errors import CannotDeliver, RetryLater
 from core.contracts.json import JsonObject
-from core.testing import HANG, RunningApp, ScriptedEngine, actions, message, running_app
-from core.turn import deliver
+from core.testing import (
+    HANG,
+    FakeClock,
+    RecordingInterface,
+    RunningApp,
+    ScriptedEngine,
+    actions,
+    message,
+    running_app,
+)
+from core.turn import deliver, outgoing
 from tests.flows.records import SILENCE, outcome
 
 
@@ -47,6 +58,56 @@ async def test_the_wait_that_a_platform_asks_for_is_kept_and_the_order_too() -> 
         await kit.advance(2)
         assert await kit.interface.replies(3) == ["one", "two", "three"]
         assert [row["attempts"] for row in await outbox(kit)] == [2, 1, 1]
+
+
+class SetClock(FakeClock):
+    """A clock whose wall time can be set."""
+
+    set_by_ms = 0
+
+    def now_ms(self) -> int:
+        return super().now_ms() + self.set_by_ms
+
+
+@pytest.mark.parametrize("hours", [-5, 5])
+async def test_the_wait_is_kept_whatever_the_wall_clock_is_set_to(hours: int) -> None:
+    clock = SetClock()
+    async with running_app(engine=ScriptedEngine(message("hi")), clock=clock) as kit:
+        kit.interface.fail(RetryLater(30))
+        assert await kit.interface.ask("hi") == []
+        await asleep(kit)
+        clock.set_by_ms = hours * 3600 * 1000
+        await kit.advance(29)
+        assert kit.interface.texts() == []
+        await kit.advance(2)
+        assert await kit.interface.replies() == ["hi"]
+        assert [row["attempts"] for row in await outbox(kit)] == [2]
+
+
+class HangsInRender(RecordingInterface):
+    """Never ends to render a long text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go_on = threading.Event()
+
+    def render(self, delivery: Delivery) -> list[Part]:
+        if len(delivery.text) > outgoing.LONG_TEXT:
+            self.go_on.wait()
+        return super().render(delivery)
+
+
+async def test_renders_that_hang_use_up_nothing_that_others_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outgoing, "RENDER_DEADLINE_S", 0.01)
+    interface = HangsInRender()
+    engine = ScriptedEngine(otherwise=message("x" * 10_000))
+    async with running_app(engine=engine, interface=interface) as kit:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(max_workers=1))
+        for _ in range(2):
+            assert await interface.ask("much, please") == []
+        assert await asyncio.to_thread(lambda: "free") == "free"
+        assert {row["status"] for row in await kit.rows("SELECT status FROM ledger")} == {"failed"}
+        interface.go_on.set()
 
 
 async def test_other_addresses_go_on_while_one_waits() -> None:
