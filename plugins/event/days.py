@@ -17,7 +17,7 @@ from plugins.event.present import too_far
 DEFAULT_TIME = time(9)
 """When a day was said, and no time of day."""
 
-_PARTED = re.compile(rf"(?:(?P<day>.*?)\s+)?(?:in\s+the\s+)?(?P<part>{PART})")
+_PARTED = re.compile(rf"(?:in\s+the\s+|(?:(?P<day>.+?)\s+(?:in\s+the\s+)?)?)(?P<part>{PART})")
 _WEEKDAY = re.compile(rf"(?:(?P<which>this|next|coming)\s+)?(?P<day>{words.WEEKDAY})")
 _DATED = re.compile(rf"(?P<weekday>{words.WEEKDAY})\s+(?P<date>.+)")
 _WITH_YEAR = re.compile(r"(?P<date>.+?)\s+(?P<year>[0-9]{4})")
@@ -52,7 +52,7 @@ def read_day(text: str, now: datetime) -> Day | None:
     if text == "tonight":
         return Day(dates=(now.date(),), part="night", tonight=True)
     found = _PARTED.fullmatch(text)
-    if found is None or found["part"] is None:
+    if found is None:
         return None
     if not found["day"]:  # "in the morning": the next one
         return Day(dates=(now.date(), now.date() + timedelta(days=1)), part=found["part"])

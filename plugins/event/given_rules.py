@@ -1,4 +1,4 @@
-"""Rules that are given as RFC 5545 RRULEs: checked strictly, and their first occurrence found in bounded time. Pure."""
+"""Rules given as RFC 5545 has them: checked strictly, and their first occurrence found in bounded time. Pure."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def first_of(parts: dict[str, str], begin: datetime, after: datetime) -> datetim
     after = max(begin, after)
     if parts["FREQ"] in (*PASSING, "DAILY"):
         return _first_by_day(parts, begin, after)
-    # dateutil looks for what never comes until the year 9999: the search begins as near to it as the calendar repeats.
+    # dateutil looks for what never comes up to the year 9999: begin as near to it as the calendar repeats.
     cycles = (9998 - _MOST_YEARS_APART - begin.year) // _CYCLE_YEARS
     moved = timedelta(days=max(0, cycles) * _CYCLE_DAYS)
     bare = ";".join(f"{name}={value}" for name, value in parts.items() if name not in ("COUNT", "UNTIL", "INTERVAL"))

@@ -30,7 +30,7 @@ _PART = re.compile(rf"(?P<n>{words.NUMBER})(?P<unit>{ELAPSED}|{CALENDAR})(?![a-z
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Length:
-    """A length as it was said: days and more are of the calendar, seconds are those that pass, whatever a clock does."""
+    """A length as it was said: days and months of the calendar, and seconds that pass, whatever a clock does."""
 
     months: int = 0
     days: int = 0

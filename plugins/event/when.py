@@ -125,7 +125,7 @@ def _moment(day_text: str, clock_text: str, text: str, present: Present) -> When
     clock = read_clock(clock_text) if clock_text else None
     now = present.local
     if clock_text and clock is None:
-        if clock_text.isdecimal() and len(clock_text) < 3 and day_text and read_day(day_text, now):
+        if day_text and re.fullmatch("1?[0-9]|2[0-3]", clock_text) and read_day(day_text, now):
             raise PhraseError(
                 f"{shown(text)}: {clock_text} may be a time or a day. "
                 f'Write "{day_text} at {clock_text}", or the date as 2026-12-24.',

@@ -16,7 +16,7 @@ _NAME = re.compile(
 )
 _OFFSET = re.compile(r"(?:(?<=:[0-9]{2})\s*|(?<=[ap]m)\s*|\s+)(?P<offset>z|[+-][0-9]{2}:?[0-9]{2})$", re.IGNORECASE)
 _ABBREVIATION = re.compile(
-    r"\s(?:[ecmp][sd]t|ce?s?t|cest|west|eest|eet|wet|bst|ist|jst|aest|utc[+-]\d+)$", re.IGNORECASE
+    r"\s(?:[ecmp][sd]t|cet|cest|west|eest|eet|wet|bst|ist|jst|aest|utc[+-]\d+)$", re.IGNORECASE
 )
 _MOST_OFFSET = timedelta(hours=14)
 
@@ -26,7 +26,7 @@ def zone_at_end(text: str) -> tuple[str, str | None]:
     found = _NAME.search(text)
     if found is None:
         if _ABBREVIATION.search(text):
-            raise PhraseError(f"The zone of {shown(text)} stands for several. {WRITE_A_ZONE}", Refusal.AMBIGUOUS)
+            raise PhraseError(f"The zone of {shown(text)} stands for several. {WRITE_A_ZONE}")
         return text, None
     known = _names().get(found["name"].lower())
     if known is None:
