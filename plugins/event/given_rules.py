@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import calendar
 import re
+from bisect import bisect_left
 from datetime import date, datetime, time, timedelta
+from functools import lru_cache
 from itertools import product
 
 from dateutil.rrule import rrulestr
@@ -46,7 +48,7 @@ def parse(text: str) -> dict[str, str]:
     """Return the parts of a rule, by name and in order; raises PhraseError for what RFC 5545 does not allow."""
     if len(text) > LONGEST_RULE:
         raise PhraseError(f"A rule has at most {LONGEST_RULE} characters.", Refusal.IMPOSSIBLE)
-    bare = re.sub(r"^RRULE:", "", "".join(text.upper().split())).rstrip(";")
+    bare = re.sub(r"^RRULE:", "", "".join(text.upper().split())).removesuffix(";")
     parts: dict[str, str] = {}
     for part in bare.split(";"):
         name, _, value = part.partition("=")
@@ -118,20 +120,22 @@ def first_of(parts: dict[str, str], begin: datetime, after: datetime) -> datetim
 
 def _first_by_day(parts: dict[str, str], begin: datetime, after: datetime) -> datetime | None:
     """Look through days: all but the times of a day only limits them, for rules of days and shorter."""
-    times = _times(parts, begin)
-    if not times:
-        return None
-    for ahead in range(366 * _MOST_YEARS_APART):
+    times = _times(tuple(parts.items()), begin.time())
+    limits = {name: set(_numbers(parts, name)) for name in ("BYMONTH", "BYMONTHDAY", "BYYEARDAY") if name in parts}
+    weekdays = {DAYS.index(day) for day in parts.get("BYDAY", ",".join(DAYS)).split(",")}
+    for ahead in range(366 * _MOST_YEARS_APART if times else 0):
         day = after.date() + timedelta(days=ahead)
-        if _is_day(parts, day):
-            at = next((each for each in times if ahead or each >= after.time()), None)
-            if at is not None:
-                return datetime.combine(day, at)
+        if day.weekday() in weekdays and all(_is_within(limits[name], name, day) for name in limits):
+            place = 0 if ahead else bisect_left(times, after.time())
+            if place < len(times):
+                return datetime.combine(day, times[place])
     return None
 
 
-def _times(parts: dict[str, str], begin: datetime) -> list[time]:
-    """Return the times of day at which a rule of days or shorter may come."""
+@lru_cache(maxsize=8)
+def _times(rule: tuple[tuple[str, str], ...], begin: time) -> list[time]:
+    """Return the times of day at which a rule of days or shorter may come. Kept, as there may be 86,400."""
+    parts = dict(rule)
     freq = parts["FREQ"]
     hours = _numbers(parts, "BYHOUR") or (range(24) if freq in PASSING else (begin.hour,))
     minutes = _numbers(parts, "BYMINUTE") or (range(60) if freq in PASSING[:2] else (begin.minute,))
@@ -143,18 +147,14 @@ def _times(parts: dict[str, str], begin: datetime) -> list[time]:
     return [each for place, each in enumerate(times) if place in nth]
 
 
-def _is_day(parts: dict[str, str], day: date) -> bool:
-    last = calendar.monthrange(day.year, day.month)[1]
+def _is_within(limit: set[int], name: str, day: date) -> bool:
+    """Whether a day is one that BYMONTH, BYMONTHDAY or BYYEARDAY leaves; negative ones count from the end."""
+    if name == "BYMONTH":
+        return day.month in limit
+    if name == "BYMONTHDAY":
+        return day.day in limit or day.day - calendar.monthrange(day.year, day.month)[1] - 1 in limit
     of_year = day.timetuple().tm_yday
-    length = 366 if calendar.isleap(day.year) else 365
-    limits = (
-        ("BYMONTH", {day.month}),
-        ("BYMONTHDAY", {day.day, day.day - last - 1}),
-        ("BYYEARDAY", {of_year, of_year - length - 1}),
-    )
-    if any(name in parts and not fit & set(_numbers(parts, name)) for name, fit in limits):
-        return False
-    return "BYDAY" not in parts or DAYS[day.weekday()] in parts["BYDAY"].split(",")
+    return of_year in limit or of_year - (366 if calendar.isleap(day.year) else 365) - 1 in limit
 
 
 def _numbers(parts: dict[str, str], name: str) -> list[int]:

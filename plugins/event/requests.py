@@ -33,7 +33,7 @@ _AT_THE_END = re.compile(
 
 _BARE_LENGTH = re.compile(r"[0-9]+\s*[a-z]+(?:\s+[0-9]+\s*[a-z]+)*", re.IGNORECASE)
 _HANGING = re.compile(
-    r"(?:^|.*\s)(?:a|an|the|and|or|for|from|until|till|by|since|before|after|of|about|between|on|in|at|this|next|last|every"
+    r"(?:^|.*\s)(?:a|an|the|and|or|for|from|until|till|by|since|before|after|of|about|between|at|this|next|last|every"
     r"|than|with|not|&|-|–|to)",
     re.IGNORECASE | re.DOTALL,
 )

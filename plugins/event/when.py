@@ -1,7 +1,7 @@
 """Reading `when`: a delay, an exact instant, or a day and a time on the wall clock. Pure; English only.
 
 A strict grammar, so that nothing is guessed: a text is read when it has one meaning that is to come, and refused with
-what was understood otherwise. docs/reminders.md has its rules in words.
+what was understood otherwise. docs/reminder-times.md has its rules in words.
 """
 
 from __future__ import annotations
