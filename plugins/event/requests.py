@@ -19,7 +19,7 @@ _MOST_WORDS = 16
 
 _ME = re.compile(r"\s*(?:me\s+)?", re.IGNORECASE)
 _OPENING = re.compile(r"\s*(?:(?:to|that)\s+)?", re.IGNORECASE)
-_BETWEEN = re.compile(r"(?P<sign>[:,])\s+|\s+(?:to|that)\s+", re.IGNORECASE)
+_BETWEEN = re.compile(r"[:,]\s|\s(?:to|that)\s", re.IGNORECASE)
 _WORD = re.compile(r"\S+")
 _AT_THE_END = re.compile(
     r"""(?:in|at|on|@|every|each|next|this|today|tonight|tomorrow|the|day|end|later|soon|now|yesterday|last|some\w+

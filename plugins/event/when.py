@@ -178,7 +178,7 @@ def _not_read(phrase: str, text: str) -> PhraseError:
                     f"{shown(text)} says both how long and at what time. Write one.", Refusal.AMBIGUOUS
                 )
             if _GONE.fullmatch(head):
-                return PhraseError(f"{shown(text)} is not to come. Choose a time to come. {EXAMPLES}", Refusal.PAST)
+                return PhraseError(f"{shown(text)} is past. {EXAMPLES}", Refusal.PAST)
             if _VAGUE.fullmatch(head):
                 return PhraseError(f"{shown(text)} does not say exactly when. {EXAMPLES}", Refusal.AMBIGUOUS)
             if _SLASHED.fullmatch(head):
