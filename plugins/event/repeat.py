@@ -152,7 +152,7 @@ def _as_it_passes(said: _Said, text: str, present: Present, start: When | None) 
         except OverflowError as error:
             raise PhraseError(f"{shown(text)} is too long.", Refusal.FAR) from error
     begin = present.exactly(first, text)
-    _check_end(parts, first.replace(tzinfo=None), text)
+    _check_end(parts, begin.local, begin.local, text)
     return Repeat(rule=said.rule, start=begin, elapsed=True, understood=f"{said.rule} from {begin.understood}")
 
 
@@ -190,7 +190,7 @@ def _on_the_wall(said: _Said, text: str, present: Present, start: When | None) -
         and first.time() != named.time()
     ):
         raise _two_times(named, first.time())
-    _check_end(parts, present.instant(first).replace(tzinfo=None), text)
+    _check_end(parts, present.instant(first), first, text)
     when = present.on_the_wall(first, text, says_time=True)
     moved = f"{_MOVED}{start.understood}" if start is not None and named is not None and first > begin else ""
     rule = _joined(parts)
@@ -225,10 +225,12 @@ def _first_to_come(parts: dict[str, str], begin: datetime, present: Present) -> 
     return None
 
 
-def _check_end(parts: dict[str, str], utc: datetime, text: str) -> None:
-    until = parts.get("UNTIL")
-    if until is not None and until[:8] < f"{utc:%Y%m%d}":
-        raise PhraseError(f"{shown(text)} ends before it begins, {utc:%Y-%m-%d %H:%M} UTC.", Refusal.IMPOSSIBLE)
+def _check_end(parts: dict[str, str], utc: datetime, local: datetime, text: str) -> None:
+    """Raise PhraseError when UNTIL, in UTC with a Z and on the wall clock without, is before the first occurrence."""
+    until = parts.get("UNTIL", "")
+    first = f"{utc if until.endswith('Z') else local:%Y%m%dT%H%M%S}Z"
+    if until and until < first[: len(until)]:
+        raise PhraseError(f"{shown(text)} ends before it first comes, {local:%Y-%m-%d %H:%M}.", Refusal.IMPOSSIBLE)
 
 
 def _wall_time(start: When, present: Present) -> datetime:
