@@ -8,6 +8,7 @@
     │   └── LeaseLost              somebody else has taken this input or delivery over
     ├── DeclarationError           a plugin, interface or engine that cannot be loaded as written
     ├── ServiceMissing             a service that nobody provides
+    ├── ScheduleError              a time, zone or repeat rule that cannot be kept as it was said
     ├── ActionFailed               raised by a handler: the action failed for good, with a reason for the model
     │   └── RetryAction            raised by a handler: try again later, the reason says why
     ├── EngineError                a model call that gave no reply
@@ -83,6 +84,12 @@ class ServiceMissing(RekkuError):
     """A plugin asked for a service that no active plugin provides."""
 
     code = "service_missing"
+
+
+class ScheduleError(RekkuError):
+    """A time, a zone or a repeat rule cannot be kept as it was said."""
+
+    code = "schedule"
 
 
 class ActionFailed(RekkuError):
