@@ -16,7 +16,7 @@ from core.contracts.errors import ScheduleError
 from core.contracts.reminders import Intent, Missed, Occurrence
 from core.services.recurrence import Recurrence
 from core.services.recurrence_rules import Rule, read_rule
-from core.services.wall_clock import EPOCH, LAST, earliest_local, gap_end, instant_ms, local_at, seconds_of
+from core.services.wall_clock import EPOCH, LAST, earliest_local, instant_ms, local_at, read_clock, seconds_of
 
 __all__ = ["MOST_COUNTED", "checked", "first", "following", "instant_ms", "missed", "shortest_gap_s"]
 
@@ -90,8 +90,8 @@ def missed(intent: Intent, occurrence: Occurrence, now_ms: int) -> Missed:
 def shortest_gap_s(intent: Intent) -> int | None:
     """Return the seconds on the intent's clock between the two of its first occurrences that are closest together.
 
-    It looks at 300 of them, at fewer where they are very rare; None when there is one only. On the clock: a daily
-    reminder is a day apart also where the clocks change.
+    It looks at 300 of them, at fewer where they are very rare; None where no second one is found. On the clock: a
+    daily reminder is a day apart also where the clocks change.
     """
     if not intent.rule:
         return None
@@ -137,13 +137,14 @@ def _walk(intent: Intent, lower: datetime, left: int | None) -> Iterator[Occurre
         for time in recurrence.between(start, last):
             local = local_at(time)
             left = _less(left)
-            if end := gap_end(local, zone):
+            at_ms, end = read_clock(local, zone)
+            if end is not None:
                 restart = seconds_of(end) + 1
                 for more in recurrence.between(time + 1, min(restart - 1, last)):
                     if left == 0:
                         break
                     local, left = local_at(more), _less(left)
-            yield Occurrence(local=local, at_ms=instant_ms(local, zone), remaining=left)
+            yield Occurrence(local=local, at_ms=at_ms, remaining=left)
             if left == 0 or restart is not None:
                 break
         if restart is None:

@@ -1,12 +1,12 @@
 """The wall-clock times of a repeat rule, from any point on.
 
-Each period of the rule (year, month, week, day …) can be computed by itself, so a search starts at the period it needs
-however long ago the rule began, and a rule that never happens is found out in bounded time. Times are whole seconds
-since 1970-01-01 00:00 on the rule's own clock; the time zone is none of this module's business.
+Each period of the rule (year, month, week, day …) can be computed by itself, so a search starts at the period that
+it needs, however long ago the rule began, and a rule that never happens is found out in bounded time. Times are whole
+seconds since 1970-01-01 00:00 on the rule's own clock; the time zone is none of this module's business.
 
 What RFC 5545 leaves open: a start that does not match the rule is not an occurrence and does not count; a period is
-complete for BYSETPOS even when the rule begins in its middle; FREQ=YEARLY with BYWEEKNO alone means the weekday of the
-start, as the other parts that a rule leaves out are taken from its start.
+complete for BYSETPOS even when the rule begins in its middle; FREQ=YEARLY with BYWEEKNO alone means the weekday of
+the start, as other parts that a rule leaves out are taken from its start.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from core.services.wall_clock import local_at
 _DAY_S = 86_400
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 
-_CYCLES = {Frequency.YEARLY: 400, Frequency.MONTHLY: 4_800, Frequency.WEEKLY: 20_871, Frequency.DAILY: 146_097}
-"""The calendar repeats after 400 years: a rule that finds nothing in so many periods will find nothing ever."""
-_MOST_STEPS = 200_000
-"""How many periods or jumps without a result end the search of a rule by hours, minutes or seconds."""
-_UNITS_S = {Frequency.HOURLY: 3_600, Frequency.MINUTELY: 60, Frequency.SECONDLY: 1}
+_CYCLE_DAYS = 146_097
+"""The calendar repeats after 400 years: a rule that finds nothing in so long will, as good as ever, find nothing."""
+_CYCLES = {Frequency.YEARLY: 400, Frequency.MONTHLY: 4_800, Frequency.WEEKLY: 20_871}
+"""The same in periods."""
+_UNITS_S = {Frequency.DAILY: _DAY_S, Frequency.HOURLY: 3_600, Frequency.MINUTELY: 60, Frequency.SECONDLY: 1}
 
 
 class Recurrence:
@@ -47,7 +47,7 @@ class Recurrence:
             numbered_in_year=rule.frequency is Frequency.YEARLY and not rule.months,
             week_start=rule.week_start,
         )
-        self._times = _times(rule)
+        self._times = _times_in_period(rule)
 
     def between(self, first: int, last: int, *, patience: int | None = None) -> Iterator[int]:
         """Yield the times of the rule from `first` to `last`, both included, ascending.
@@ -57,9 +57,9 @@ class Recurrence:
         """
         first = max(first, self.start)
         if self.rule.frequency in _UNITS_S:
-            yield from self._by_time(first, last, patience)
+            yield from self._by_clock(first, last, patience)
         else:
-            yield from self._by_day(first, last, patience)
+            yield from self._by_calendar(first, last, patience)
 
     def latest(self, first: int, last: int) -> int | None:
         """Return the last time of the rule from `first` to `last`, in about as many searches as `last` has bits."""
@@ -76,8 +76,8 @@ class Recurrence:
                 found = later
         return found
 
-    def _by_day(self, first: int, last: int, patience: int | None) -> Iterator[int]:
-        """Yield for the frequencies of days and longer: period by period, its days times the times of a day."""
+    def _by_calendar(self, first: int, last: int, patience: int | None) -> Iterator[int]:
+        """Yield for years, months and weeks: period by period, its days times the times of a day."""
         rule, interval = self.rule, self.rule.interval
         cycle = _CYCLES[rule.frequency]
         limit, vain = cycle // gcd(cycle, interval), 0
@@ -133,10 +133,8 @@ class Recurrence:
             case Frequency.MONTHLY:
                 when = date.fromordinal(day)
                 return when.year * 12 + when.month - 1
-            case Frequency.WEEKLY:
-                return (day - 1 - self.rule.week_start) // 7
             case _:
-                return day
+                return (day - 1 - self.rule.week_start) // 7
 
     def _days_of(self, period: int) -> range | None:
         """Return the days of a period, or None when the calendar ends before it."""
@@ -149,48 +147,39 @@ class Recurrence:
                     return None
                 start = date(year, month + 1, 1).toordinal()
                 return range(start, start + days_in_month(year, month + 1))
-            case Frequency.WEEKLY:
+            case _:
                 start = period * 7 + 1 + self.rule.week_start
                 return range(start, min(start + 7, LAST_DAY + 1)) if start <= LAST_DAY else None
-            case _:
-                return range(period, period + 1) if period <= LAST_DAY else None
 
-    def _by_time(self, first: int, last: int, patience: int | None) -> Iterator[int]:
-        """Yield for hours, minutes and seconds: over what the rule does not allow it jumps."""
-        unit = _UNITS_S[self.rule.frequency]
+    def _by_clock(self, first: int, last: int, patience: int | None) -> Iterator[int]:
+        """Yield for days, hours, minutes and seconds: over what the rule does not allow it jumps."""
+        unit, inside = _UNITS_S[self.rule.frequency], self._times
         step, anchor = self.rule.interval * unit, self.start - self.start % unit
-        limit = _MOST_STEPS if patience is None else min(patience, _MOST_STEPS)
-        inside = self._times_in_period()
-        chosen = list(_chosen(self.rule.positions, len(inside))) if self.rule.positions else range(len(inside))
+        cycle_s = _CYCLE_DAYS * _DAY_S
+        limit, vain = min(_CYCLE_DAYS, cycle_s // gcd(cycle_s, step)), 0
+        reach = max(cycle_s, limit * step)
+        chosen = _chosen(self.rule.positions, len(inside)) if self.rule.positions else range(len(inside))
         period = anchor + -(-(first - first % unit - anchor) // step) * step
-        vain = 0
-        while period <= last and vain <= limit:
-            jump = self._next_allowed(period)
-            if jump is not None:
-                vain += 1
-                period += -(-(jump - period) // step) * step
-                continue
-            for index in chosen:
+        horizon = period + reach
+        while period <= min(last, horizon) and vain <= limit and (patience is None or patience > 0):
+            jump, found = self._next_allowed(period), False
+            for index in chosen if jump is None else ():
                 time = period + inside[index]
                 if time > last:
                     return
                 if time >= first:
                     yield time
-                    vain = 0 if patience is None else vain
-            # A period that is allowed and yet empty: BYSETPOS asks for more than there is.
-            vain += not chosen
-            period += step
-
-    def _times_in_period(self) -> tuple[int, ...]:
-        """Return the times within an allowed period of less than a day, in seconds from its start."""
-        rule = self.rule
-        if rule.frequency is Frequency.HOURLY:
-            return tuple(minute * 60 + second for minute in rule.minutes for second in rule.seconds)
-        return rule.seconds if rule.frequency is Frequency.MINUTELY else (0,)
+                    found = True
+            if found:
+                vain, horizon = 0, period + reach
+            else:
+                vain += 1
+                patience = None if patience is None else patience - 1
+            period += step if jump is None else -(-(jump - period) // step) * step
 
     def _next_allowed(self, period: int) -> int | None:
         """Return where to look next when the rule does not allow the period at `period`, else None."""
-        rule = self.rule
+        rule, frequency = self.rule, self.rule.frequency
         day, time = divmod(period, _DAY_S)
         midnight = period - time
         if not self._days.allows(_EPOCH_DAY + day):
@@ -199,11 +188,11 @@ class Recurrence:
                 return midnight + (days_in_month(when.year, when.month) - when.day + 1) * _DAY_S
             return midnight + _DAY_S
         hour, minute, second = time // 3600, time // 60 % 60, time % 60
-        if rule.hours and hour not in rule.hours:
+        if frequency >= Frequency.HOURLY and rule.hours and hour not in rule.hours:
             return midnight + _after(rule.hours, hour, 24) * 3600
-        if rule.frequency >= Frequency.MINUTELY and rule.minutes and minute not in rule.minutes:
+        if frequency >= Frequency.MINUTELY and rule.minutes and minute not in rule.minutes:
             return period - time % 3600 + _after(rule.minutes, minute, 60) * 60
-        if rule.frequency is Frequency.SECONDLY and rule.seconds and second not in rule.seconds:
+        if frequency is Frequency.SECONDLY and rule.seconds and second not in rule.seconds:
             return period - second + _after(rule.seconds, second, 60)
         return None
 
@@ -227,13 +216,12 @@ def _completed(rule: Rule, start: int) -> Rule:
     return rule
 
 
-def _times(rule: Rule) -> tuple[int, ...]:
-    """Return the times of a day, in seconds from midnight, for the frequencies of days and longer."""
-    if rule.frequency in _UNITS_S:
-        return ()
-    return tuple(
-        hour * 3600 + minute * 60 + sec for hour in rule.hours for minute in rule.minutes for sec in rule.seconds
-    )
+def _times_in_period(rule: Rule) -> tuple[int, ...]:
+    """Return the times within a day, or within a period that is shorter, in seconds from its start."""
+    hours = (0,) if rule.frequency >= Frequency.HOURLY else rule.hours
+    minutes = (0,) if rule.frequency >= Frequency.MINUTELY else rule.minutes
+    seconds = (0,) if rule.frequency is Frequency.SECONDLY else rule.seconds
+    return tuple(hour * 3600 + minute * 60 + second for hour in hours for minute in minutes for second in seconds)
 
 
 def _midnight(day: int) -> int:

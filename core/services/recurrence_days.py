@@ -1,4 +1,4 @@
-"""Which days a repeat rule allows, and the calendar arithmetic for it. Days are proleptic ordinals, as in `datetime`."""
+"""Which days a repeat rule allows, and the calendar arithmetic for it; days are ordinals as in `datetime.date`."""
 
 from __future__ import annotations
 

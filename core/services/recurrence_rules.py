@@ -9,8 +9,8 @@ from enum import IntEnum
 
 from core.contracts.errors import ScheduleError
 
-MOST_COUNT = 100_000
-"""COUNT at most: what is left of it has to be counted one by one, which takes about half a second for so many."""
+MOST_COUNT = 10_000
+"""COUNT at most, since it has to be counted one by one."""
 _LONGEST_RULE = 4_000
 
 WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")

@@ -31,16 +31,20 @@ def local_at(seconds: int) -> datetime:
 
 def instant_ms(local: datetime, zone: str) -> int:
     """Return the instant, in UTC milliseconds, of the naive wall-clock time `local` in the IANA zone `zone`."""
-    first, second = _offsets(local, ZoneInfo(zone))
+    return read_clock(local, zone)[0]
+
+
+def read_clock(local: datetime, zone: str) -> tuple[int, datetime | None]:
+    """Return the instant, in UTC milliseconds, of the naive wall-clock time `local` in the IANA zone `zone`.
+
+    With it, where `local` does not exist, what the clock shows right after the gap that it falls into.
+    """
+    tz = ZoneInfo(zone)
+    first, second = _offsets(local, tz)
     if first >= second:  # it exists once or twice: the offset that holds first gives the earlier instant
-        return (local - EPOCH - first) // _MILLISECOND
-    return (_end_of_gap(local, ZoneInfo(zone)) - EPOCH - second) // _MILLISECOND
-
-
-def gap_end(local: datetime, zone: str) -> datetime | None:
-    """Return what the clock shows right after the gap that `local` falls into, or None when `local` exists."""
-    first, second = _offsets(local, ZoneInfo(zone))
-    return None if first >= second else _end_of_gap(local, ZoneInfo(zone))
+        return (local - EPOCH - first) // _MILLISECOND, None
+    end = _end_of_gap(local, tz)
+    return (end - EPOCH - second) // _MILLISECOND, end
 
 
 def earliest_local(at_ms: int, zone: str) -> datetime | None:
@@ -81,7 +85,7 @@ def _end_of_gap(local: datetime, tz: ZoneInfo) -> datetime:
     behind = inside + (after - before) // _SECOND
     while behind - inside > 1:
         probe = (inside + behind) // 2
-        if _offsets(local_at(probe), tz)[0] == before:
+        if local_at(probe).replace(tzinfo=tz).utcoffset() == before:
             inside = probe
         else:
             behind = probe
