@@ -20,8 +20,8 @@ from core.services.occurrences import first, instant_ms
 from core.services.wall_clock import earliest_local, local_at, seconds_of
 
 ZONES = sorted(available_timezones() - {"Factory", "localtime"})
-STRIDE_S = 14 * 86_400
-"""Clock changes that are undone within two weeks are not found."""
+STRIDE_S = 28 * 86_400
+"""Clock changes that are undone within four weeks are not found."""
 MARGIN_S = 5 * 60
 
 
@@ -97,8 +97,11 @@ def test_every_zone(zone: str) -> None:
     tz = ZoneInfo(zone)
     for change in changes(zone):
         answers = _answers(change, tz)
-        found = {shown: instant_ms(local_at(shown), zone) // 1000 for shown in answers}
-        assert found == answers
+        # Every minute near the edges of what is skipped or repeated, every eleventh elsewhere.
+        edges = (change.at + change.before, change.at + change.after)
+        asked = [at for at in answers if at // 60 % 11 == 0 or any(abs(at - edge) <= 120 for edge in edges)]
+        found = {shown: instant_ms(local_at(shown), zone) for shown in asked}
+        assert found == {shown: answers[shown] * 1000 for shown in asked}
         for shown in (change.at + change.before, change.at + min(change.before, change.after)):
             occurrence = first(Intent(start=local_at(shown), zone=zone), 0)
             assert occurrence is not None
