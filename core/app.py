@@ -101,6 +101,7 @@ class App:
             make_context=self._make_context,
             config_for=lambda kind, name: settings.component(f"{kind}s", name),
             release_context=self._release_context,
+            learn_secret=self.masker.learn,
         )
         self.hooks = HookRunner(lambda: self.registry.hooks, self.foreign)
         self.env: TurnEnvironment

@@ -39,10 +39,11 @@ def _chat(once: str | None, engine: str | None) -> int:
     begin_starting()
 
     from core.commands.conversation import converse
-    from core.settings import ensure_home
+    from core.settings import drop_from_environment, ensure_home
 
     settings = settings_for(engine)
     masker = mask_of(settings)
+    drop_from_environment(settings.secrets().values())
     ensure_home(settings)
     at_terminal = once is None and all(s is not None and s.isatty() for s in (sys.stdin, sys.stdout))
     log = settings.home / LOG_FILE if at_terminal else None

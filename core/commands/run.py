@@ -22,9 +22,11 @@ def _run() -> int:
     begin_starting()
 
     from core.commands.serving import serve
+    from core.settings import drop_from_environment
 
     settings = settings_for()
     masker = mask_of(settings)
+    drop_from_environment(settings.secrets().values())
     with log_kept(settings, masker):
         tell_warnings(settings)
         return asyncio.run(serve(settings, masker))

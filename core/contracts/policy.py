@@ -49,11 +49,15 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """The gate's answer, the reason in a sentence, and the rule that made it ("" for the action's permission)."""
+    """The gate's answer, the reason in a sentence, and the rule that made it ("" for the action's permission).
+
+    tainted: it asks also because of text that the principal did not write.
+    """
 
     verdict: Verdict
     reason: str
     rule: str = ""
+    tainted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,6 +46,7 @@ class Registry:
         services: SharedServices | None = None,
         release_context: Callable[[str, str], Awaitable[None]] | None = None,
         on_change: Callable[[Component], None] | None = None,
+        learn_secret: Callable[[str, str], None] = lambda name, value: None,
         load_timeout_s: float = LOAD_TIMEOUT_S,
         start_timeout_s: float = START_TIMEOUT_S,
         stop_timeout_s: float = STOP_TIMEOUT_S,
@@ -53,7 +54,8 @@ class Registry:
         """make_context, config_for, release_context: called with kind and name.
 
         release_context: gives back what a context holds (its background jobs) once its component has stopped or
-        failed to start. on_change: told of every new state. The time-outs are seconds for one component.
+        failed to start. on_change: told of every new state. learn_secret: told of every secret in a
+        configuration. The time-outs are seconds for one component.
         """
         self._foreign = foreign
         self._clock = clock
@@ -61,6 +63,7 @@ class Registry:
         self._config_for = config_for
         self._release_context = release_context
         self._on_change = on_change
+        self._learn_secret = learn_secret
         self._load_timeout_s = load_timeout_s
         self._start_timeout_s = start_timeout_s
         self._stop_timeout_s = stop_timeout_s
@@ -162,7 +165,7 @@ class Registry:
         if not self._config_for(found.kind, found.name).enabled:
             self._change(component, ComponentState.DISABLED)
             return
-        loading = Loading(found=found, config_for=self._config_for)
+        loading = Loading(found=found, config_for=self._config_for, learn_secret=self._learn_secret)
         label = f"loading {found.name}"
         answer: Returned[None] | Raised
         answer = await self._foreign.call(label, lambda: in_own_thread(loading.run, label), self._load_timeout_s)

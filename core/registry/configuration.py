@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
-from pydantic import AliasChoices, BaseModel, ValidationError
+from pydantic import AliasChoices, BaseModel, SecretBytes, SecretStr, ValidationError
 
 from core.contracts.errors import ConfigurationError, DeclarationError
 from core.contracts.json import Json
 from core.registry.discovery import PACKAGES
 from core.registry.near_names import suggestion
+from core.services.mask import SHORTEST
 
 
 class ComponentTable(Protocol):
@@ -58,6 +59,37 @@ def read_config(kind: str, name: str, component: object, table: ComponentTable) 
         details = error.errors(include_url=False, include_input=False)
         sentences = [f"{section} {'.'.join(map(str, d['loc']))}: {_said(d['msg'])}." for d in details[:5]]
         raise ConfigurationError(" ".join(sentences)) from None
+
+
+def config_secrets(place: str, config: BaseModel) -> Iterator[tuple[str, str]]:
+    """Yield (name, value) of each SecretStr and SecretBytes in a configuration, whatever its key is called.
+
+    Raises ConfigurationError for one that is too short to be masked in texts.
+    """
+    for field in type(config).model_fields:
+        for name, value in _secrets(f"{place}.{field}", getattr(config, field)):
+            if value and len(value) < SHORTEST:
+                raise ConfigurationError(
+                    f"[{place}] {field}: a secret of {len(value)} characters is too short; it needs {SHORTEST} at "
+                    "least."
+                )
+            yield name, value
+
+
+def _secrets(name: str, value: object) -> Iterator[tuple[str, str]]:
+    if isinstance(value, SecretStr):
+        yield name, value.get_secret_value()
+    elif isinstance(value, SecretBytes):
+        yield name, value.get_secret_value().decode("utf-8", "replace")
+    elif isinstance(value, BaseModel):
+        for field in type(value).model_fields:
+            yield from _secrets(f"{name}.{field}", getattr(value, field))
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _secrets(f"{name}.{key}", item)
+    elif isinstance(value, list | tuple | set | frozenset):
+        for position, item in enumerate(value):
+            yield from _secrets(f"{name}[{position}]", item)
 
 
 def _said(message: str) -> str:

@@ -19,8 +19,8 @@ from core.declarations import HookMark
 from core.engine_base import EngineBase
 from core.interface_base import InterfaceBase
 from core.registry.catalogue import CatalogueEntry, build_entries
-from core.registry.configuration import ComponentTable, read_config
-from core.registry.discovery import EXPORT, Found
+from core.registry.configuration import ComponentTable, config_secrets, read_config
+from core.registry.discovery import EXPORT, PACKAGES, Found
 from core.registry.near_names import suggestion
 from core.services.hooks import COLLECTS, HookBinding
 
@@ -61,10 +61,14 @@ class Scope:
 
 @dataclass(slots=True, kw_only=True)
 class Loading:
-    """One attempt to load a component; filled step by step, so that `stage` says where it ended."""
+    """One attempt to load a component; filled step by step, so that `stage` says where it ended.
+
+    learn_secret: told the name and value of each secret of its configuration, before the component can use it.
+    """
 
     found: Found
     config_for: Callable[[str, str], ComponentTable]
+    learn_secret: Callable[[str, str], None] = lambda name, value: None
     stage: str = "import"
     name: str = ""
     enabled: bool = True
@@ -94,6 +98,8 @@ class Loading:
         self.stage = "configuration"
         self.config = read_config(self.found.kind, self.name, self.instance, table)
         if self.config is not None:
+            for name, secret in config_secrets(f"{PACKAGES[self.found.kind]}.{self.name}", self.config):
+                self.learn_secret(name, secret)
             self.instance.config = self.config
         self.stage = "declaration"
         if self.found.kind == "plugin":

@@ -144,14 +144,17 @@ def expire(conn: Any, approval_id: str) -> bool:
     return bool(conn.execute(statement.values(state="expired")).rowcount)
 
 
-def granted_actions(conn: Any, turn_id: int) -> frozenset[str]:
-    """Return the action types that were approved for the rest of a turn."""
+def granted_actions(conn: Any, turn_id: int) -> dict[str, bool]:
+    """Return the action types that were approved for the rest of a turn, and whether in sight of foreign text."""
     rows = conn.execute(
-        select(approvals.c.action).where(
+        select(approvals.c.action, approvals.c.step).where(
             approvals.c.turn_id == turn_id, approvals.c.scope == "turn", approvals.c.state.in_(("approved", "used"))
         )
     )
-    return frozenset(rows.scalars())
+    granted: dict[str, bool] = {}
+    for row in rows.all():
+        granted[row.action] = granted.get(row.action, False) or ledger.asked_tainted(conn, turn_id, row.step)
+    return granted
 
 
 def listing(conn: Any, limit: int) -> list[JsonObject]:

@@ -69,7 +69,10 @@ class EngineHandle:
         if not isinstance(outcome, Raised):
             reply = outcome.value
             if isinstance(reply, EngineReply) and isinstance(reply.text, str):
-                return reply
+                # It is kept as it stands here, and its actions are done from that.
+                text, reasoning = self._masker.text(reply.text), self._masker.text(reply.reasoning)
+                unchanged = (text, reasoning) == (reply.text, reply.reasoning)
+                return reply if unchanged else replace(reply, text=text, reasoning=reasoning)
             raise EngineUnavailable(f"It answered with a {type(reply).__name__} that holds no text.", retryable=False)
         if outcome.timed_out:
             raise EngineTimeout(f"There was no answer within {timeout_s:.0f} s.")

@@ -333,3 +333,9 @@ def step_tainted(conn: Any, turn_id: int, number: int) -> bool:
     """Whether a committed step had seen, or brought, text that its principal did not write."""
     statement = select(steps.c.tainted).where(steps.c.turn_id == turn_id, steps.c.number == number)
     return bool(conn.execute(statement).scalar())
+
+
+def asked_tainted(conn: Any, turn_id: int, number: int) -> bool:
+    """Whether the model had seen text that its principal did not write when it asked for the actions of a step."""
+    statement = select(replies.c.tainted).where(replies.c.turn_id == turn_id, replies.c.step == number)
+    return any(conn.execute(statement).scalars())

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 from core.contracts.json import Json
 
@@ -17,9 +20,9 @@ class Masker:
         self._names: dict[str, str] = {}
 
     def learn(self, name: str, value: str) -> None:
-        """Mask `value` as `[NAME]` from now on."""
+        """Mask `value` as `[NAME]` from now on, also as it stands in JSON and in URLs."""
         if len(value) >= SHORTEST:
-            known = {**self._names, value: f"[{name}]"}
+            known = {**dict.fromkeys(_spellings(value), f"[{name}]"), **self._names, value: f"[{name}]"}
             # The longest first: a secret may stand inside another one.
             self._names = dict(sorted(known.items(), key=lambda item: -len(item[0])))
 
@@ -49,3 +52,13 @@ class Masker:
         return {
             key: self.text(str(item)) if not isinstance(item, int | float) else item for key, item in event.items()
         }
+
+
+def _spellings(value: str) -> Iterator[str]:
+    """Yield how a text is written where it is quoted or escaped."""
+    yield json.dumps(value)[1:-1]
+    yield json.dumps(value, ensure_ascii=False)[1:-1]
+    yield repr(value)[1:-1]
+    for safe in ("", "/", "/:", ":"):
+        yield quote(value, safe=safe)
+    yield quote_plus(value)

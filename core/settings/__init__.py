@@ -4,6 +4,7 @@ from core.settings.budgets import BudgetSettings
 from core.settings.components import ComponentTable
 from core.settings.load import ensure_home, load_settings
 from core.settings.model import KEYS, Access, PromptSettings, Settings
+from core.settings.process_environment import drop_from_environment
 from core.settings.values import principal_text
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "ComponentTable",
     "PromptSettings",
     "Settings",
+    "drop_from_environment",
     "ensure_home",
     "load_settings",
     "principal_text",

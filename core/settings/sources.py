@@ -11,6 +11,7 @@ from core.settings.components import COMPONENT_KINDS, ComponentTable, read_compo
 from core.settings.expansion import Expansion
 from core.settings.files import read_env_file, read_toml
 from core.settings.problems import Problems, did_you_mean
+from core.settings.secrets import SHORTEST_SECRET, looks_secret
 
 _HOME_CURE = "Set it in the environment."
 
@@ -37,6 +38,10 @@ class Sources:
         self._known = known
         self._not_settings = not_settings
         self.expansion = Expansion({**self._dotenv, **variables})
+        # What stands in that file under such a name is a secret of this installation, used or not.
+        self.expansion.secrets.update(
+            {name: value for name, value in self._dotenv.items() if looks_secret(name) and len(value) >= SHORTEST_SECRET}
+        )
 
     def read(self, *, tables: tuple[str, ...], numbers: Mapping[str, Callable[[str], Json]]) -> None:
         """Read everything. tables: which there are besides those of components. numbers: how to read those keys."""

@@ -101,15 +101,18 @@ class Acting:
         if not spec.model and self._turn.input.kind is not InputKind.COMMAND:
             return Decision(verdict=Verdict.DENY, reason=f"{spec.type} can only be typed, as /{spec.command}.")
         decision = authorize(question, self._env.rules)
-        if decision.verdict is Verdict.ASK and self._approval_covers(envelope):
+        if decision.verdict is Verdict.ASK and self._approval_covers(envelope, decision):
             return Decision(verdict=Verdict.ALLOW, reason=f"Approved. {decision.reason}", rule=decision.rule)
         return decision
 
-    def _approval_covers(self, envelope: ActionEnvelope) -> bool:
+    def _approval_covers(self, envelope: ActionEnvelope, decision: Decision) -> bool:
         approved = self._turn.approved
         if approved is not None and approved.hash == envelope.hash:
             return True
-        return envelope.type in self._turn.granted
+        # What was granted before foreign text was read does not answer for what that text may ask.
+        return self._turn.granted.get(envelope.type, False) or (
+            envelope.type in self._turn.granted and not decision.tainted
+        )
 
     async def ask_approval(self, position: int, envelope: ActionEnvelope, decision: Decision) -> Outcome:
         if await self._write_first():
@@ -152,7 +155,7 @@ class Acting:
             return await self.note(position, envelope, Outcome(status=OutcomeStatus.SKIPPED, reason=self._broken))
         blocked = await self._env.hooks.guard("before_action", self._turn.context(tainted=self._tainted), envelope)
         if isinstance(blocked, Block):
-            outcome = Outcome(status=OutcomeStatus.DENIED, reason=blocked.reason)
+            outcome = Outcome(status=OutcomeStatus.DENIED, reason=self._env.masker.text(blocked.reason))
             return await self.note(position, envelope, outcome)
         entry = self._catalogue[envelope.type]
         running = RunningAction(self._turn, self._env, position, spec, self._tainted)

@@ -34,7 +34,7 @@ class Outgoing:
         changed = await self.hooks.chain("before_delivery", turn, delivery)
         if not isinstance(changed, Delivery):
             reason = changed.reason if isinstance(changed, Block) else "a hook answered for it"
-            raise CannotDeliver(f"The message was held back: {reason}")
+            raise CannotDeliver(self.masker.text(f"The message was held back: {reason}"))
         if not (isinstance(changed.text, str) and isinstance(changed.address, Address)):
             raise CannotDeliver("The message is no message: it has no text, or no address.")
         text = self.masker.text(changed.text)
@@ -64,7 +64,7 @@ class Outgoing:
 
         rendered = await self.foreign.call(f"render of {final.address.interface}", render, RENDER_DEADLINE_S)
         if isinstance(rendered, Raised):
-            raise CannotDeliver(f"The message could not be rendered: {rendered.sentence}")
+            raise CannotDeliver(self.masker.text(f"The message could not be rendered: {rendered.sentence}"))
         try:
             for part in rendered.value:
                 json.dumps([part.text, part.body, str(part.address)])

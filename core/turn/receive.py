@@ -12,6 +12,7 @@ from core.contracts.inputs import Accepted, Address, Input, InputKind, Principal
 from core.contracts.json import compact
 from core.contracts.prompts import Line
 from core.services import budgets, edits, history, inbox
+from core.services.mask import Masker
 from core.services.notices import Notice
 from core.turn.environment import TurnEnvironment
 from core.turn.stages.read_command import command_name
@@ -54,8 +55,8 @@ class Receiver:
         _refuse_malformed(input)
         if len(input.text) > LONGEST_TEXT:
             raise RekkuError(f"A message may have at most {LONGEST_TEXT} characters.", cure="Send it in parts.")
-        input, passes_lanes = self._classified(_storable(input))
         env = self._env
+        input, passes_lanes = self._classified(_without_secrets(_storable(input), env.masker))
         role = env.people.role(input.principal)
         if role is Role.BLOCKED:
             if env.people.shut_out(input.principal) or env.people.alone(input.principal, input.address):
@@ -151,6 +152,23 @@ def _storable(input: Input) -> Input:
     if (text, author) == (input.text, input.author_name):
         return input
     return dataclasses.replace(input, text=text, author_name=author)
+
+
+def _without_secrets(input: Input, masker: Masker) -> Input:
+    """Return an input in which no known secret stands: somebody may have pasted one, and it would be kept."""
+    texts = (input.text, input.author_name, *(quoted.text for quoted in input.quoted))
+    names = tuple(attachment.name for attachment in input.attachments)
+    data = masker.value(input.data)
+    if data == input.data and all(masker.text(text) == text for text in (*texts, *names)):
+        return input
+    return dataclasses.replace(
+        input,
+        text=masker.text(input.text),
+        author_name=masker.text(input.author_name),
+        quoted=tuple(dataclasses.replace(quoted, text=masker.text(quoted.text)) for quoted in input.quoted),
+        attachments=tuple(dataclasses.replace(one, name=masker.text(one.name)) for one in input.attachments),
+        data=data,
+    )
 
 
 FROM_OUTSIDE = (InputKind.MESSAGE, InputKind.COMMAND, InputKind.BUTTON)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from core.contracts.actions import WriteFn
@@ -20,7 +21,8 @@ from core.services.ledger import LedgerEntry, RecordedReply
 class Turn:
     """One turn. `steps`: committed. `replies` and `entries`: what an earlier run recorded of the open step.
 
-    approved: the approval that this run continues with. granted: action types approved for the rest of the turn.
+    approved: the approval that this run continues with. granted: action types approved for the rest of the turn,
+    each with whether it was known then that the step had seen text from others.
     tainted: a step of this run, even one that was not committed, saw text that the principal did not write.
     transformed: the hooks have seen the input in this run.
     sent: the outbox rows (id, address) of this run. history_is_long: it is time to summarize the session.
@@ -37,7 +39,7 @@ class Turn:
     replies: tuple[RecordedReply, ...] = ()
     entries: tuple[LedgerEntry, ...] = ()
     approved: Approval | None = None
-    granted: frozenset[str] = frozenset()
+    granted: Mapping[str, bool] = field(default_factory=dict)
     history_is_long: bool = False
     tainted: bool = False
     transformed: bool = False

@@ -8,10 +8,14 @@ closed: a rule that raises denies.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from core.contracts.actions import Permission
 from core.contracts.inputs import Role
 from core.contracts.policy import Decision, Question, Rule, Verdict
+
+
+TAINT = "taint"
 
 
 def authorize(question: Question, rules: Sequence[Rule]) -> Decision:
@@ -19,9 +23,13 @@ def authorize(question: Question, rules: Sequence[Rule]) -> Decision:
     if question.role is Role.BLOCKED:
         return Decision(verdict=Verdict.DENY, reason=f"{question.principal} may not use this assistant.")
     decision = _by_rules(question, rules) or _by_permission(question)
-    if decision.verdict is Verdict.ALLOW and question.tainted:
-        return _tightened(question, decision)
-    return decision
+    foreign = _why_foreign_text_matters(question) if question.tainted else ""
+    if not foreign or decision.verdict is Verdict.DENY:
+        return decision
+    if decision.verdict is Verdict.ASK:
+        # Who is asked has to know that too: it is another question then.
+        return replace(decision, reason=f"{decision.reason} {foreign}", tainted=True)
+    return Decision(verdict=Verdict.ASK, reason=foreign, rule=TAINT, tainted=True)
 
 
 def visible(question: Question, rules: Sequence[Rule]) -> bool:
@@ -72,12 +80,10 @@ def _by_permission(question: Question) -> Decision:
     )
 
 
-def _tightened(question: Question, decision: Decision) -> Decision:
-    """Text that the principal did not write may have asked for this: a person has to look at it."""
+def _why_foreign_text_matters(question: Question) -> str:
+    """Return why a person has to look at it: text that the principal did not write may have asked for this."""
     if question.goes_elsewhere:
-        reason = "This conversation holds text from others or from outside, and it writes to another chat."
-    elif question.spec.permission is Permission.TRAINER:
-        reason = "This conversation holds text from others or from outside, which may have asked for it."
-    else:
-        return decision
-    return Decision(verdict=Verdict.ASK, reason=reason, rule="taint")
+        return "This conversation holds text from others or from outside, and it writes to another chat."
+    if question.spec.permission is Permission.TRAINER:
+        return "This conversation holds text from others or from outside, which may have asked for it."
+    return ""

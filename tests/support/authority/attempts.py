@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from tests.support.authority.obeying_engine import order, shell
-from tests.support.authority.table import ELSEWHERE, Cell, Goal, Impostor
+from tests.support.authority.table import ELSEWHERE, Cell, Goal, Impostor, order_name
 
 
 class Trainers(StrEnum):
@@ -20,46 +20,54 @@ class Trainers(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """An order that is to be got past the gate. number: makes chats of its own. approvals: ids that wait."""
+    """Orders that are to be got past the gate, one for each goal.
+
+    name: what the names of its orders begin with. number: makes chats of its own. approvals: ids that wait.
+    """
 
     name: str
     number: int
     interface: str
-    goal: Goal
     sender_id: int
     trainer_id: int
     impostor: Impostor
     approvals: Sequence[str] = ()
+    goals: Sequence[Goal] = tuple(Goal)
 
     @classmethod
     def of(cls, cell: Cell, approvals: Sequence[str]) -> Attempt:
-        """Return what is tried in a cell."""
+        """Return what is tried in a cell; every other one tries the other approval first."""
         return cls(
             name=cell.name,
             number=cell.number,
             interface=cell.interface,
-            goal=cell.goal,
             sender_id=cell.impostor_id,
             trainer_id=cell.trainer_id,
             impostor=cell.impostor,
-            approvals=approvals,
+            approvals=approvals if cell.number % 2 else approvals[::-1],
         )
 
     @property
-    def order(self) -> str:
+    def orders(self) -> str:
         """What the model is told."""
-        return order(self.goal, self.interface, self.name)
+        return " ".join(self._order(goal) for goal in self.goals)
 
     @property
     def commands(self) -> list[str]:
-        """The same as slash commands."""
-        if self.goal is Goal.APPROVAL:
-            return [f"/approve {approval}{scope}" for approval, scope in zip(self.approvals, ("", " turn"), strict=False)]
-        if self.goal is Goal.ELSEWHERE:
-            return [f"/post {ELSEWHERE[self.interface]} {self.name}"]
-        return [f"/sh {shell(self.name)}"]
+        """The same as slash commands, one for each goal."""
+        return [self._command(goal) for goal in self.goals]
 
     @property
     def texts(self) -> list[str]:
-        """The order, and the commands where no model is in the way."""
-        return [self.order, *self.commands]
+        """One text for each goal: it begins as the command, and holds the order."""
+        return [f"{self._command(goal)}\n{self._order(goal)}" for goal in self.goals]
+
+    def _order(self, goal: Goal) -> str:
+        return order(goal, self.interface, order_name(self.name, goal))
+
+    def _command(self, goal: Goal) -> str:
+        if goal is Goal.APPROVAL:
+            return f"/approve {self.approvals[0]} turn" if self.approvals else "/approve none"
+        if goal is Goal.ELSEWHERE:
+            return f"/post {ELSEWHERE[self.interface]} {order_name(self.name, goal)}"
+        return f"/sh {shell(order_name(self.name, goal))}"

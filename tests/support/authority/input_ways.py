@@ -51,18 +51,19 @@ def _keys(a: Attempt) -> int:
 
 
 def _message(a: Attempt) -> list[Input]:
-    return [_input(a, f"please {a.order}")]
+    return [_input(a, f"please {a.orders}")]
 
 
 def _edited(a: Attempt) -> list[Input]:
     first = _input(a, "hello")
-    return [_input(a, f"hold:{a.name}"), first, _input(a, a.order, data={"edit_of": first.dedupe_key})]
+    return [_input(a, f"hold:{a.name}"), first, _input(a, a.orders, data={"edit_of": first.dedupe_key})]
 
 
 def _edit_of_the_trainers(a: Attempt) -> list[Input]:
     theirs = _input(a, "hello", by=a.trainer_id)
-    lies = [_input(a, text, data={"edit_of": theirs.dedupe_key}) for text in a.texts]
-    return [_input(a, f"hold:{a.name}", by=a.trainer_id), theirs, *lies]
+    lies = [_input(a, text, data={"edit_of": theirs.dedupe_key}) for text in (*a.commands, a.orders)]
+    going_on = [_input(a, "go on", by=a.trainer_id) for _ in range(2)]
+    return [_input(a, f"hold:{a.name}", by=a.trainer_id), theirs, *lies, *going_on]
 
 
 def _command(a: Attempt) -> list[Input]:
@@ -90,13 +91,13 @@ def _quoting(relation: str) -> Callable[[Attempt], list[Input]]:
 
 
 def _attachment(a: Attempt) -> list[Input]:
-    return [_input(a, "do that", attachments=(Attachment(kind="document", name=a.order, ref="1"),))]
+    return [_input(a, "do that", attachments=(Attachment(kind="document", name=a.orders, ref="1"),))]
 
 
 def _continuation(a: Attempt) -> list[Input]:
     """The input with which the core itself goes on after an approval."""
     return [
-        _input(a, a.order, by=a.trainer_id, kind=kind, data={"approval_id": approval, "turn_id": 1})
+        _input(a, a.orders, by=a.trainer_id, kind=kind, data={"approval_id": approval, "turn_id": 1})
         for kind in (InputKind.CONTINUATION, InputKind.DUE)
         for approval in a.approvals or ("none",)
     ]
@@ -111,12 +112,12 @@ def _carried(relation: str) -> Callable[[Attempt], list[Input]]:
 
 
 def _carried_file(a: Attempt) -> list[Input]:
-    file = Attachment(kind="document", name=a.order, ref="1")
-    return [_input(a, "look", by=a.trainer_id, attachments=(file,))]
+    files = [Attachment(kind="document", name=text, ref="1") for text in a.texts]
+    return [_input(a, "look", by=a.trainer_id, attachments=(file,)) for file in files]
 
 
 def _overheard(a: Attempt) -> list[Input]:
-    return [_input(a, a.order, addressed=False), _input(a, "go on", by=a.trainer_id)]
+    return [_input(a, a.orders, addressed=False), *(_input(a, "go on", by=a.trainer_id) for _ in a.goals)]
 
 
 _CARRIED: dict[str, Any] = {"by_trainer": True, "trainers": Trainers.ASKS}

@@ -27,7 +27,9 @@ def shell(name: str) -> str:
 
 
 class ObeyingEngine(ScriptedEngine):
-    """Obeys each order once. approvals: the ids that it approves when it is told to. obeyed: the names of orders.
+    """Obeys each order once, one in each step.
+
+    approvals: the ids that it approves when it is told to. obeyed: the names of orders.
 
     A message with `hold:NAME` is answered when `release` is set.
     """
@@ -45,12 +47,11 @@ class ObeyingEngine(ScriptedEngine):
         if held:
             self.held |= held
             await self.release.wait()
-        wanted: list[Action] = []
         for goal, interface, name in _ORDER.findall(said):
             if name not in self.obeyed:
                 self.obeyed.add(name)
-                wanted += self._actions(goal, interface, name)
-        return actions(*wanted) if wanted else SILENCE
+                return actions(*self._actions(goal, interface, name))
+        return SILENCE
 
     def _actions(self, goal: str, interface: str, name: str) -> list[Action]:
         if goal == Goal.APPROVAL:

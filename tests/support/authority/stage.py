@@ -30,7 +30,7 @@ from tests.support.authority.input_ways import INPUT_WAYS
 from tests.support.authority.obeying_engine import ObeyingEngine, order
 from tests.support.authority.table import ELSEWHERE, OPEN, OTHER, TELEGRAM, TRAINER_ID, Cell, Situation
 from tests.support.authority.telegram_ways import TELEGRAM_WAYS, forged
-from tests.support.bot_api import BotApi, button_press, private
+from tests.support.bot_api import BotApi, World, button_press, private
 from tests.support.telegram_app import QUICK
 from tests.support.terminal_plugin import processes_with
 
@@ -38,7 +38,7 @@ ASKING: JsonObject = {"verdict": "ask", "action": "terminal", "arguments": {"com
 WEBHOOK_SECRET = "a-secret_that-is-long"
 GUEST = 9
 ASKED = ("asked-by-trainer", "asked-by-guest")
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 
 
 class Post(AIPluginBase):
@@ -62,7 +62,7 @@ class Stage:
     other: RecordingInterface
     home: Path
 
-    async def attempt(self, attempts: Iterable[tuple[str, Attempt]], *, held: bool) -> None:
+    async def attempt(self, attempts: Iterable[tuple[str, Attempt]]) -> None:
         """Make attempts, each by the way of that name; returns when nothing is left to do."""
         self.engine.release.clear()
         updates: list[JsonObject] = []
@@ -136,7 +136,9 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(home: Path, situation: Situation, *, webhook: bool = False, fresh: bool = False) -> AsyncIterator[Stage]:
+async def stage(
+    home: Path, situation: Situation, *, webhook: bool = False, fresh: bool = False
+) -> AsyncIterator[Stage]:
     """Run an app on a home, with the terminal unsandboxed, so that nothing but the gate is in the way."""
     TelegramInterface.rates = QUICK
     engine, other = ObeyingEngine(), RecordingInterface(OTHER)
@@ -150,7 +152,7 @@ async def stage(home: Path, situation: Situation, *, webhook: bool = False, fres
             "telegram_webhook_url": f"http://{telegram['webhook_listen']}/telegram",
             "telegram_webhook_secret": SecretStr(WEBHOOK_SECRET),
         }
-    async with BotApi() as api:
+    async with BotApi(World(first_update_id=1000 if fresh else 5000)) as api:
         settings = Settings(
             home=home,
             engine=(engine.name,),
@@ -168,9 +170,7 @@ async def stage(home: Path, situation: Situation, *, webhook: bool = False, fres
             },
             **hook,  # type: ignore[arg-type]
         )
-        app = App(
-            settings, plugins=(Post(),), interfaces=(other,), engines=(engine,), serve=("telegram", "console")
-        )
+        app = App(settings, plugins=(Post(),), interfaces=(other,), engines=(engine,), serve=("telegram", "console"))
         async with app:
             terminal = app.registry.get("plugin", "terminal")
             assert terminal is not None
@@ -219,4 +219,3 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-

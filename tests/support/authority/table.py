@@ -1,9 +1,9 @@
-"""The authority matrix: every way in, every kind of impostor, every goal. A cell is one attempt."""
+"""The authority matrix: every way in, every kind of impostor, every goal. A cell is tried once for each goal."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -94,17 +94,16 @@ IMPOSTORS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One attempt."""
+    """One way, one impostor, and all goals, each of which has an order of its own."""
 
     number: int
     interface: str
     way: str
     impostor: Impostor
-    goal: Goal
 
     @property
     def name(self) -> str:
-        """What stands in its order, and so in whatever would come of it."""
+        """What the names of its orders begin with."""
         return f"cell-{self.number}-"
 
     @property
@@ -118,15 +117,20 @@ class Cell:
         return 8 if self.impostor.situation is CROSSED and self.interface == TELEGRAM else TRAINER_ID
 
     def __str__(self) -> str:
-        return f"{self.interface} / {self.way} / {self.impostor.kind} / {self.goal}"
+        return f"{self.interface} / {self.way} / {self.impostor.kind}"
 
 
-def cells(ways: Mapping[str, tuple[str, ...]]) -> Iterator[Cell]:
+def order_name(beginning: str, goal: Goal) -> str:
+    """Return what stands in an order, and so in whatever would come of it."""
+    return f"{beginning}{goal}-"
+
+
+def cells(ways: Mapping[str, Sequence[str]]) -> Iterator[Cell]:
     """Yield the cells of all ways, given by interface: the whole product, with nothing left out."""
     product = (
-        (interface, way, impostor, goal)
+        (interface, way, impostor)
         for interface, names in ways.items()
-        for way, impostor, goal in itertools.product(names, IMPOSTORS, Goal)
+        for way, impostor in itertools.product(names, IMPOSTORS)
     )
-    for number, (interface, way, impostor, goal) in enumerate(product):
-        yield Cell(number=number, interface=interface, way=way, impostor=impostor, goal=goal)
+    for number, (interface, way, impostor) in enumerate(product):
+        yield Cell(number=number, interface=interface, way=way, impostor=impostor)
