@@ -291,10 +291,8 @@ class Event(AIPluginBase):
     ) -> str | Untrusted:
         """Take back what was done to a reminder: put back what it was `before`, nothing where it was new."""
         now = await self._mine(ctx, number)
-        if before is None and now.state is not ReminderState.ACTIVE:
-            return _told(
-                f"Reminder {number} ({now.text}) is {now.state.value} already; there is nothing to take back.", now
-            )
+        if before is None and now.state is ReminderState.DONE:
+            return _told(f"Reminder {number} ({now.text}) has come already; there is nothing to take back.", now)
         if before is None or before["state"] != ReminderState.ACTIVE.value:
             gone = replace(now, state=ReminderState.CANCELLED, next=None)
             ctx.write(lambda conn: self.context.schedule.change(conn, now, gone))
