@@ -9,9 +9,7 @@ from core.contracts.inputs import Principal, Role
 from core.contracts.json import JsonObject
 from core.contracts.policy import Decision, Question, Rule
 from core.services.people import People
-from core.turn.stages.authorize import authorize, visible
-
-TAINT = "taint"
+from core.turn.stages.authorize import TAINT, authorize, visible
 
 
 def known_role(app: App, who: Principal, stored: Mapping[str, Role]) -> Role:

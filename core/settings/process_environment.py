@@ -8,6 +8,9 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
+LONG_SECRET = 16
+"""Characters from which on a secret is looked for inside other values as well."""
+
 _STAT = Path("/proc/self/stat")
 _ENV_START, _ENV_END = 47, 48
 """Behind the name of the program, counted from 0; proc_pid_stat(5) has them as fields 50 and 51."""
@@ -19,13 +22,18 @@ def drop_from_environment(secrets: Collection[str]) -> list[str]:
     Child processes do not inherit them, and on Linux they cannot be read from /proc/PID/environ any more, which
     shows what a process was started with.
     """
-    names = [name for name, value in os.environ.items() if any(secret in value for secret in secrets)]
+    names = [name for name, value in os.environ.items() if any(_holds(value, secret) for secret in secrets)]
     for name in names:
         del os.environ[name]
     # Where there is no /proc, or the kernel does not tell, children still inherit nothing.
     with contextlib.suppress(OSError, ValueError, IndexError):
         _wipe({os.fsencode(name) for name in names})
     return names
+
+
+def _holds(value: str, secret: str) -> bool:
+    # A short one ("ollama", where a server wants any key) may stand in a path by chance.
+    return value == secret or (len(secret) >= LONG_SECRET and secret in value)
 
 
 def _wipe(names: Collection[bytes]) -> None:

@@ -168,12 +168,23 @@ class CoreActions(AIPluginBase):
             ctx.send(f"A trainer has denied {approval.envelope.type}.", to=lane)
         return f"Denied: {approval.envelope.type}."
 
+    def _asked_here(self, ctx: ActionContext, approval: Approval) -> bool:
+        """Whether this is the chat of the question: a trainer's own one, else where the trainer is alone with it."""
+        if approval.approver == approvals.ANY_TRAINER:
+            return self._env().people.alone(ctx.principal, ctx.address)
+        return approval.lane == str(ctx.address)
+
     async def _waiting(self, ctx: ActionContext, approval_id: str) -> Approval:
-        """Return an approval that this principal may decide on; says nothing of those that they may not."""
+        """Return an approval that this principal may decide on, in the chat where they were asked.
+
+        It says nothing of those that they may not.
+        """
         env = self._env()
         approval = await env.database.read(lambda conn: approvals.find(conn, approval_id))
         if approval is None or not approval.may_be_given_by(ctx.principal, ctx.role):
             raise ActionFailed(f"There is no approval {approval_id} that you could decide on.")
+        if not self._asked_here(ctx, approval):
+            raise ActionFailed(f"The approval {approval_id} was not asked for in this chat.", cure="Answer where I asked.")
         if approval.state != "waiting" or approval.expires_at_ms <= env.clock.now_ms():
             state = "expired" if approval.state == "waiting" else approval.state
             raise ActionFailed(f"The approval {approval_id} is not waiting any more: it is {state}.")

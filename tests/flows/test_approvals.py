@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,39 +11,11 @@ import pytest
 from sqlalchemy import text
 
 from core.contracts.inputs import Role
-from core.testing import FakeClock, RecordingInterface, RunningApp, ScriptedEngine, actions, message, running_app
-from core.testing.engine import Answer
+from core.testing import FakeClock, RecordingInterface, actions, message
 from core.turn.housekeeping import expire_approvals
-from tests.flows.records import SILENCE, outcome, statuses, turns
+from tests.flows.asking import ASK, PRESS, asking_app, continued, waiting_id
+from tests.flows.records import outcome, statuses, turns
 from tests.flows.workshop import Workshop
-
-ASK = ({"verdict": "ask", "action": "press"},)
-PRESS = ("press", {"button": "a"})
-
-
-@asynccontextmanager
-async def asking_app(
-    *answers: Answer, workshop: Workshop | None = None, strangers: Role = Role.USER, **settings: Any
-) -> AsyncIterator[tuple[RunningApp, Workshop]]:
-    """Run an app in which `press` has to be approved, by `trainer` or `boss`."""
-    workshop = workshop or Workshop()
-    given = {"trainer_ids": frozenset({"test:trainer", "test:boss"}), "policy_rules": ASK, **settings}
-    async with running_app(
-        engine=ScriptedEngine(*answers, otherwise=SILENCE), plugins=[workshop], access="open", **given
-    ) as kit:
-        kit.app.env.people._strangers = strangers
-        yield kit, workshop
-
-
-async def waiting_id(kit: RunningApp) -> str:
-    (row,) = await kit.rows("SELECT id FROM approvals WHERE state = 'waiting'")
-    return str(row["id"])
-
-
-async def continued(kit: RunningApp, ends: int) -> None:
-    """Wait until so many turns (commands and continuations included) have ended."""
-    await kit.interface.until(lambda: len(kit.interface.ends) >= ends, f"{ends} ends")
-
 
 async def test_a_trainer_is_asked_where_they_asked_and_the_turn_goes_on_after_yes() -> None:
     async with asking_app(PRESS, message("Pressed.")) as (kit, workshop):

@@ -60,10 +60,14 @@ def _edited(a: Attempt) -> list[Input]:
 
 
 def _edit_of_the_trainers(a: Attempt) -> list[Input]:
-    theirs = _input(a, "hello", by=a.trainer_id)
-    lies = [_input(a, text, data={"edit_of": theirs.dedupe_key}) for text in (*a.commands, a.orders)]
-    going_on = [_input(a, "go on", by=a.trainer_id) for _ in range(2)]
-    return [_input(a, f"hold:{a.name}", by=a.trainer_id), theirs, *lies, *going_on]
+    said: list[Input] = []
+    for at, text in enumerate(a.texts):
+        chat = f"chat-{a.number}-{at}"
+        hold = _input(a, f"hold:{a.name}{at}", by=a.trainer_id, chat=chat)
+        theirs = _input(a, "hello", by=a.trainer_id, chat=chat)
+        edit = {"edit_of": theirs.dedupe_key}
+        said += [hold, theirs, *(_input(a, one, chat=chat, data=edit) for one in (text, f"so {text}"))]
+    return said
 
 
 def _command(a: Attempt) -> list[Input]:
@@ -106,18 +110,29 @@ def _continuation(a: Attempt) -> list[Input]:
 def _carried(relation: str) -> Callable[[Attempt], list[Input]]:
     def inputs(a: Attempt) -> list[Input]:
         quoted = [Quoted(relation=relation, author=a.impostor.name, text=text) for text in a.texts]
-        return [_input(a, "look", by=a.trainer_id, quoted=(one,)) for one in quoted]
+        return [
+            _input(a, "look", by=a.trainer_id, chat=f"chat-{a.number}-{at}", quoted=(one,))
+            for at, one in enumerate(quoted)
+        ]
 
     return inputs
 
 
 def _carried_file(a: Attempt) -> list[Input]:
     files = [Attachment(kind="document", name=text, ref="1") for text in a.texts]
-    return [_input(a, "look", by=a.trainer_id, attachments=(file,)) for file in files]
+    return [
+        _input(a, "look", by=a.trainer_id, chat=f"chat-{a.number}-{at}", attachments=(file,))
+        for at, file in enumerate(files)
+    ]
 
 
 def _overheard(a: Attempt) -> list[Input]:
-    return [_input(a, a.orders, addressed=False), *(_input(a, "go on", by=a.trainer_id) for _ in a.goals)]
+    said: list[Input] = []
+    for at, text in enumerate(a.texts):
+        chat = f"chat-{a.number}-{at}"
+        talk = _input(a, text, chat=chat, addressed=False)
+        said += [talk, _input(a, "go on", by=a.trainer_id, chat=chat)]
+    return said
 
 
 _CARRIED: dict[str, Any] = {"by_trainer": True, "trainers": Trainers.ASKS}

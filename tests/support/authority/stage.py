@@ -18,7 +18,7 @@ from sqlalchemy import text
 from core.ai_plugin_base import ActionContext, AIPluginBase, action
 from core.app import App
 from core.contracts.errors import RekkuError
-from core.contracts.inputs import Address, Principal
+from core.contracts.inputs import Address, Input, InputKind, Principal
 from core.contracts.json import JsonObject
 from core.services import roles
 from core.settings import ComponentTable, Settings
@@ -80,9 +80,13 @@ class Stage:
                 else:
                     assert not INPUT_WAYS[way].refused, f"{a.interface} / {way} was taken"
         self.api.world.say(*updates)
-        await self.api.world.until(lambda: not self.api.world.waiting, timeout_s=PATIENCE_S)
+        await self.taken_in()
         self.engine.release.set()
         await self.settled()
+
+    async def taken_in(self) -> None:
+        """Wait until every update was confirmed, and so is stored."""
+        await self.api.world.until(lambda: not self.api.world.waiting, timeout_s=PATIENCE_S)
 
     async def settled(self) -> None:
         """Wait until every turn has ended and every message was sent."""
@@ -116,23 +120,32 @@ class Stage:
         asked = text("SELECT id, state FROM approvals WHERE payload LIKE '%touch asked-%' ORDER BY id")
         return await self.app.database.read(lambda conn: [(row.id, row.state) for row in conn.execute(asked)])
 
-    async def press_once(self, name: str, trainer_id: int) -> bool:
-        """Press "Once" under the question that is about an order of that name; False when there is none."""
-        for effect in self.api.world.sent():
-            keyboard = effect.params.get("reply_markup", {}).get("inline_keyboard", [])
-            if keyboard and f"touch {name}" in effect.text:
-                data = str(keyboard[0][0]["callback_data"])
-                self.api.world.say(button_press(trainer_id, self.api.world.message_of(effect), data, query_id=name))
-                await self.api.world.until(lambda: not self.api.world.waiting, timeout_s=PATIENCE_S)
-                await self.settled()
-                return True
-        for part in self.other.sent:
-            if part.body.get("buttons") and f"touch {name}" in part.text:
-                command = str(part.body["buttons"][0]["data"]["command"])
-                await self.other.ask(command, user_id=str(trainer_id), chat_id=part.address.chat_id)
-                await self.settled()
-                return True
-        return False
+    async def approve(self, a: Attempt) -> bool:
+        """Approve, as its trainer, what an attempt is asked about; False when there is no question.
+
+        On Telegram by pressing "Once", elsewhere by the command.
+        """
+        asked = text("SELECT id, lane FROM approvals WHERE state = 'waiting' AND payload LIKE :order")
+        found = await self.app.database.read(
+            lambda conn: conn.execute(asked, {"order": f"%touch {a.name}%"}).one_or_none()
+        )
+        if found is None:
+            return False
+        if a.interface == TELEGRAM:
+            [question] = [effect for effect in self.api.world.sent() if f"/approve {found.id} " in effect.text]
+            once = str(question.params["reply_markup"]["inline_keyboard"][0][0]["callback_data"])
+            under = self.api.world.message_of(question)
+            self.api.world.say(button_press(a.trainer_id, under, once, query_id=a.name))
+            return True
+        given = Input(
+            kind=InputKind.COMMAND,
+            principal=Principal(a.interface, str(a.trainer_id)),
+            address=Address.parse(found.lane),
+            dedupe_key=f"approve-{a.name}",
+            text=f"/approve {found.id}",
+        )
+        await self.app.receive(given)
+        return True
 
 
 @asynccontextmanager

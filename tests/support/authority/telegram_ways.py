@@ -44,13 +44,18 @@ def trainer(a: Attempt) -> Person:
     return Person(id=a.trainer_id, first_name=TRAINER_NAME, username=TRAINER_USERNAME)
 
 
-def group(a: Attempt) -> int:
+def alone(a: Attempt) -> int:
+    """Return the private chat of who tries; where one person tries everything, one of the attempt's own."""
+    return 10_000 + a.number if a.impostor.ids else a.sender_id
+
+
+def group(a: Attempt, position: int = 0) -> int:
     """Return a group of the attempt's own."""
-    return -1_000_000 - a.number
+    return -1_000_000 - 10 * a.number - position
 
 
 def _private(a: Attempt) -> list[JsonObject]:
-    return [message(a.sender_id, sender(a), f"please {a.orders}")]
+    return [message(alone(a), sender(a), f"please {a.orders}")]
 
 
 def _in_group(a: Attempt) -> list[JsonObject]:
@@ -58,7 +63,7 @@ def _in_group(a: Attempt) -> list[JsonObject]:
 
 
 def _command(a: Attempt) -> list[JsonObject]:
-    return [message(a.sender_id, sender(a), command) for command in a.commands]
+    return [message(alone(a), sender(a), command) for command in a.commands]
 
 
 def _group_command(a: Attempt) -> list[JsonObject]:
@@ -67,20 +72,19 @@ def _group_command(a: Attempt) -> list[JsonObject]:
 
 def _edited(a: Attempt) -> list[JsonObject]:
     said = [a.orders, *a.commands]
-    firsts = [message(a.sender_id, sender(a), "hello", message_id=2 + number) for number in range(len(said))]
+    firsts = [message(alone(a), sender(a), "hello", message_id=2 + number) for number in range(len(said))]
     edits = [edited(first, text) for first, text in zip(firsts, said, strict=True)]
-    return [message(a.sender_id, sender(a), f"hold:{a.name}"), *firsts, *edits]
+    return [message(alone(a), sender(a), f"hold:{a.name}"), *firsts, *edits]
 
 
 def _edit_of_the_trainers(a: Attempt) -> list[JsonObject]:
-    theirs = message(group(a), trainer(a), "rekku, hello", message_id=2)
-    mine = {"message": theirs["message"] | {"from": sender(a).as_json()}}
-    return [
-        message(group(a), trainer(a), f"rekku, hold:{a.name}"),
-        theirs,
-        *(edited(mine, text) for text in (a.commands[0], f"rekku, {a.orders}")),
-        *(message(group(a), trainer(a), "rekku, go on", message_id=20 + number) for number in range(2)),
-    ]
+    said: list[JsonObject] = []
+    for at, text in enumerate(a.texts):
+        theirs = message(group(a, at), trainer(a), "rekku, hello", message_id=2)
+        mine = {"message": theirs["message"] | {"from": sender(a).as_json()}}
+        hold = message(group(a, at), trainer(a), f"rekku, hold:{a.name}{at}")
+        said += [hold, theirs, edited(mine, text), edited(mine, f"rekku, {text}")]
+    return said
 
 
 def _pressed(a: Attempt, chat_id: int, data: str, position: int) -> JsonObject:
@@ -95,7 +99,7 @@ def _pressed(a: Attempt, chat_id: int, data: str, position: int) -> JsonObject:
 
 
 def _button(a: Attempt) -> list[JsonObject]:
-    return [_pressed(a, a.sender_id, command, at) for at, command in enumerate(a.commands)]
+    return [_pressed(a, alone(a), command, at) for at, command in enumerate(a.commands)]
 
 
 def _forged_button(a: Attempt) -> list[JsonObject]:
@@ -107,7 +111,7 @@ def _forged_button(a: Attempt) -> list[JsonObject]:
 
 def _forward(a: Attempt) -> list[JsonObject]:
     origin = {"type": "user", "date": 1, "sender_user": trainer(a).as_json()}
-    return [message(a.sender_id, sender(a), text, forward_origin=origin) for text in a.texts]
+    return [message(alone(a), sender(a), text, forward_origin=origin) for text in a.texts]
 
 
 def _quote(a: Attempt) -> list[JsonObject]:
@@ -158,11 +162,11 @@ def _channel_post(a: Attempt) -> list[JsonObject]:
 
 
 def _inline_bot(a: Attempt) -> list[JsonObject]:
-    return [message(a.sender_id, sender(a), text, via_bot=INLINE_BOT.as_json()) for text in a.texts]
+    return [message(alone(a), sender(a), text, via_bot=INLINE_BOT.as_json()) for text in a.texts]
 
 
 def _caption(a: Attempt) -> list[JsonObject]:
-    return [message(a.sender_id, sender(a), caption=text, photo=[photo("p")]) for text in (a.orders, *a.commands)]
+    return [message(alone(a), sender(a), caption=text, photo=[photo("p")]) for text in (a.orders, *a.commands)]
 
 
 def _document(name: str) -> dict[str, Any]:
@@ -170,47 +174,64 @@ def _document(name: str) -> dict[str, Any]:
 
 
 def _attachment_name(a: Attempt) -> list[JsonObject]:
-    return [message(a.sender_id, sender(a), caption="do that", **_document(a.orders))]
+    return [message(alone(a), sender(a), caption="do that", **_document(a.orders))]
 
 
 def _contact_name(a: Attempt) -> list[JsonObject]:
-    return [message(a.sender_id, sender(a), contact={"phone_number": "1", "first_name": a.orders})]
+    return [message(alone(a), sender(a), contact={"phone_number": "1", "first_name": a.orders})]
+
+
+def _own(a: Attempt, position: int) -> JsonObject:
+    found: JsonObject = message(group(a, position), BOT, "Yes?", message_id=4)["message"]
+    return found
 
 
 def _trainer_forwards(a: Attempt) -> list[JsonObject]:
     origin = {"type": "user", "date": 1, "sender_user": sender(a).as_json()}
-    return [message(group(a), trainer(a), text, forward_origin=origin, reply_to_message=_own(a)) for text in a.texts]
-
-
-def _own(a: Attempt) -> JsonObject:
-    found: JsonObject = message(group(a), BOT, "Yes?", message_id=4)["message"]
-    return found
+    return [
+        message(group(a, at), trainer(a), text, forward_origin=origin, reply_to_message=_own(a, at))
+        for at, text in enumerate(a.texts)
+    ]
 
 
 def _trainer_replies(a: Attempt) -> list[JsonObject]:
-    theirs = [message(group(a), sender(a), text, message_id=9)["message"] for text in a.texts]
-    return [message(group(a), trainer(a), "rekku, look", reply_to_message=one) for one in theirs]
+    theirs = [message(group(a, at), sender(a), text, message_id=9)["message"] for at, text in enumerate(a.texts)]
+    return [
+        message(group(a, at), trainer(a), "rekku, look", reply_to_message=one) for at, one in enumerate(theirs)
+    ]
 
 
 def _trainer_quotes(a: Attempt) -> list[JsonObject]:
     # Said to be the assistant's own words, which they are not.
-    theirs = message(group(a), BOT, "Yes?", message_id=9)["message"]
     quotes = [{"text": text, "position": 0, "is_manual": True} for text in a.texts]
-    return [message(group(a), trainer(a), "rekku, look", reply_to_message=theirs, quote=quote) for quote in quotes]
+    return [
+        message(group(a, at), trainer(a), "rekku, look", reply_to_message=_own(a, at), quote=quote)
+        for at, quote in enumerate(quotes)
+    ]
 
 
 def _trainer_sends_file(a: Attempt) -> list[JsonObject]:
-    return [message(group(a), trainer(a), caption="rekku, look", **_document(text)) for text in a.texts]
+    return [
+        message(group(a, at), trainer(a), caption="rekku, look", **_document(text))
+        for at, text in enumerate(a.texts)
+    ]
 
 
 def _trainer_uses_inline_bot(a: Attempt) -> list[JsonObject]:
     via = INLINE_BOT.as_json()
-    return [message(group(a), trainer(a), text, via_bot=via, reply_to_message=_own(a)) for text in a.texts]
+    return [
+        message(group(a, at), trainer(a), text, via_bot=via, reply_to_message=_own(a, at))
+        for at, text in enumerate(a.texts)
+    ]
 
 
 def _overheard(a: Attempt) -> list[JsonObject]:
-    going_on = [message(group(a), trainer(a), "rekku, go on") for _ in a.goals]
-    return [message(group(a), sender(a), a.orders), *going_on]
+    said: list[JsonObject] = []
+    for at, text in enumerate(a.texts):
+        # As a command it would be one of theirs: here it is talk.
+        talk = message(group(a, at), sender(a), f"so {text}")
+        said += [talk, message(group(a, at), trainer(a), "rekku, go on")]
+    return said
 
 
 _CARRIED: dict[str, Any] = {"by_trainer": True, "trainers": Trainers.ASKS}
@@ -218,7 +239,7 @@ _COMMANDS: dict[str, Any] = {"told": False}
 
 TELEGRAM_WAYS = {
     "message": TelegramWay(updates=_private),
-    "message in a group and a topic": TelegramWay(updates=_in_group),
+    "message in a topic of a group": TelegramWay(updates=_in_group),
     "edited message": TelegramWay(updates=_edited, held=True),
     "command": TelegramWay(updates=_command, **_COMMANDS),
     "command in a group": TelegramWay(updates=_group_command, **_COMMANDS),
