@@ -20,9 +20,9 @@ class Masker:
         self._names: dict[str, str] = {}
 
     def learn(self, name: str, value: str) -> None:
-        """Mask `value` as `[NAME]` from now on, also as it stands in JSON and in URLs."""
+        """Mask `value` as `[NAME]` from now on, also as it stands in JSON and in URLs; its first name counts."""
         if len(value) >= SHORTEST:
-            known = {**dict.fromkeys(_spellings(value), f"[{name}]"), **self._names, value: f"[{name}]"}
+            known = {**dict.fromkeys((value, *_spellings(value)), f"[{name}]"), **self._names}
             # The longest first: a secret may stand inside another one.
             self._names = dict(sorted(known.items(), key=lambda item: -len(item[0])))
 

@@ -231,7 +231,9 @@ class Settings(BaseModel):
         default_factory=dict, repr=False, description="Where the value of each key came from, for `describe`."
     )
     expanded_secrets: Mapping[str, SecretStr] = Field(
-        default_factory=dict, repr=False, description="Secrets of .env, and those that ${VAR} brought in, by variable."
+        default_factory=dict,
+        repr=False,
+        description="Secrets of .env, and those that ${VAR} brought in, by variable.",
     )
 
     @field_validator("trainer_ids")

@@ -40,7 +40,11 @@ class Sources:
         self.expansion = Expansion({**self._dotenv, **variables})
         # What stands in that file under such a name is a secret of this installation, used or not.
         self.expansion.secrets.update(
-            {name: value for name, value in self._dotenv.items() if looks_secret(name) and len(value) >= SHORTEST_SECRET}
+            {
+                name: value
+                for name, value in self._dotenv.items()
+                if looks_secret(name) and len(value) >= SHORTEST_SECRET
+            }
         )
 
     def read(self, *, tables: tuple[str, ...], numbers: Mapping[str, Callable[[str], Json]]) -> None:

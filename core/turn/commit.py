@@ -29,7 +29,7 @@ async def commit(turn: Turn, env: TurnEnvironment, result: StepResult, after: Ne
     sentence = result.failure
     if after is Next.LIMIT:
         sentence = LIMIT_SENTENCE.format(steps=turn.number + 1)
-    if result.actions and result.tell and turn.input.kind is InputKind.COMMAND:
+    if result.actions and turn.input.kind is InputKind.COMMAND:
         result.tell = tell_outcome(result.actions[0].seen)  # its write may have failed since
     parts = await _prepared(turn, env, sentence or result.tell) if sentence or result.tell else []
     parts += await unknown_notices(turn, env, result.actions, asker_is_told=turn.input.kind is InputKind.COMMAND)

@@ -184,7 +184,9 @@ class CoreActions(AIPluginBase):
         if approval is None or not approval.may_be_given_by(ctx.principal, ctx.role):
             raise ActionFailed(f"There is no approval {approval_id} that you could decide on.")
         if not self._asked_here(ctx, approval):
-            raise ActionFailed(f"The approval {approval_id} was not asked for in this chat.", cure="Answer where I asked.")
+            raise ActionFailed(
+                f"The approval {approval_id} was not asked for in this chat.", cure="Answer where I asked."
+            )
         if approval.state != "waiting" or approval.expires_at_ms <= env.clock.now_ms():
             state = "expired" if approval.state == "waiting" else approval.state
             raise ActionFailed(f"The approval {approval_id} is not waiting any more: it is {state}.")

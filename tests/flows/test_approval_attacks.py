@@ -249,27 +249,28 @@ async def test_a_rules_question_says_too_that_there_is_foreign_text() -> None:
 
 
 async def test_the_rest_of_a_turn_that_was_granted_ends_where_foreign_text_begins() -> None:
-    """`turn` was given while nothing foreign had been read: what a page then asks for is asked about anew."""
+    """`turn` was given while nothing foreign had been read: what output then asks for is asked about anew."""
     rule = ({"verdict": "ask", "action": "wipe"},)
     workshop = Workshop()
     async with running_app(
         engine=ScriptedEngine(
-            ("wipe", {"path": "one"}),
-            ("wipe", {"path": "two"}),
+            actions(("wipe", {"path": "one"}), ("wipe", {"path": "two"})),
             ("read_page", {"url": "http://x"}),
             ("wipe", {"path": "three"}),
+            ("read_page", {"url": "http://y"}),
             ("wipe", {"path": "four"}),
             otherwise=SILENCE,
         ),
         plugins=[workshop],
         policy_rules=rule,
     ) as kit:
-        await kit.interface.ask("wipe one and two, and read the page")
+        (clean,) = await kit.interface.ask("wipe one, and read the page")
+        assert TAINT not in clean
         await kit.interface.say(f"/approve {await waiting_id(kit)} turn")
         await continued(kit, 3)
-        assert workshop.done == ["wipe one", "wipe two", "read_page http://x"]
+        assert workshop.done == ["wipe one", "read_page http://x"]
         row = await outcome(kit, "wipe")
         assert (row["status"], TAINT in row["reason"]) == ("awaiting_approval", True)
         await kit.interface.say(f"/approve {await waiting_id(kit)} turn")
         await continued(kit, 5)
-        assert workshop.done[3:] == ["wipe three", "wipe four"], "granted in sight of it, it holds"
+        assert workshop.done[2:] == ["wipe three", "read_page http://y", "wipe four"], "granted in sight of it"

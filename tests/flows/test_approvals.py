@@ -17,6 +17,7 @@ from tests.flows.asking import ASK, PRESS, asking_app, continued, waiting_id
 from tests.flows.records import outcome, statuses, turns
 from tests.flows.workshop import Workshop
 
+
 async def test_a_trainer_is_asked_where_they_asked_and_the_turn_goes_on_after_yes() -> None:
     async with asking_app(PRESS, message("Pressed.")) as (kit, workshop):
         (question,) = await kit.interface.ask("press a", chat_id="room")

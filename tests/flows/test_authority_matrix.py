@@ -120,8 +120,12 @@ async def test_nothing_is_executed(situation: Situation, transport: str, prepare
         assert "asked-" not in done
         assert on.processes() == []
         assert await on.approvals() == waiting, "an approval was answered"
-        names = {(cell, goal): order_name(cell.name, goal) in on.engine.obeyed for cell in chosen for goal in Goal}
-        unlike = [f"{cell} / {goal}" for (cell, goal), told in names.items() if told is not _reaches_the_model(cell)]
+        names = {
+            f"{cell} / {goal}": (order_name(cell.name, goal) in on.engine.obeyed, _reaches_the_model(cell))
+            for cell in chosen
+            for goal in Goal
+        }
+        unlike = [name for name, (told, expected) in names.items() if told is not expected]
         assert unlike == [], "the model was told, or was not, against expectation"
 
 

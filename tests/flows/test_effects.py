@@ -27,6 +27,14 @@ async def test_a_local_write_and_its_ledger_row_are_one() -> None:
         assert await statuses(kit) == [("note", "done")]
 
 
+async def test_who_typed_a_command_is_told_that_its_write_failed() -> None:
+    async with running_app(engine=ScriptedEngine(), plugins=[Workshop()]) as kit:
+        assert await kit.interface.ask("/note milk") == []
+        (told,) = await kit.interface.ask("/note milk")
+        assert told.startswith("Not done (failed).")
+        assert await notes(kit) == ["milk"]
+
+
 async def test_a_local_write_that_raises_keeps_nothing() -> None:
     engine = ScriptedEngine(("note_badly", {"text": "milk"}), message("It failed."))
     async with running_app(engine=engine, plugins=[Workshop()]) as kit:

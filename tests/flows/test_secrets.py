@@ -16,25 +16,26 @@ from typing import Any
 
 from tests.support import canaries
 from tests.support.bot_api import BotApi, Fault, World, private
-from tests.support.canaries import ENVIRONMENT, MASKS, OPENAI_API_KEY, files_of, make_home, traces
+from tests.support.canaries import ENVIRONMENT, MASKS, OPENAI_API_KEY, STEM, files_of, make_home, traces
 from tests.support.model_server import Behaviour, ModelServer, actions, echo_key, message, reply, scripted
 
 ROOT = Path(__file__).parents[2]
 TRAINER = 7
+TRAINERS = range(10, 30)
+"""Each has a chat of their own, so that they need not wait for each other."""
+
 COMMANDS = (
     ("doctor",),
-    ("doctor", "--json"),
     ("plugins", "list"),
-    ("ledger", "list"),
-    ("outbox", "list"),
+    ("ledger", "list", "--json"),
+    ("outbox", "list", "--json"),
     ("approvals", "list"),
-    ("policy", "check"),
-    ("db", "status"),
 )
 LEAKS = ("tell", "raise", "refuse", "write", "send", "block", "child", "warn")
 LOOK = (
     "env; tr '\\0' '\\n' < /proc/self/environ; "
-    "for one in /proc/[0-9]*; do tr '\\0' '\\n' < $one/environ; done 2>/dev/null | grep -i canary | base64; "
+    "for one in /proc/[0-9]*; do tr '\\0' '\\n' < $one/environ; done 2>/dev/null "
+    f"| grep '{STEM[:3]}[{STEM[3]}]{STEM[4:]}' | base64; "
     "echo looked; cat ../../../.env ../../../rekku.toml"
 )
 
@@ -57,16 +58,15 @@ class Served:
     api: BotApi
     model: ModelServer
     process: asyncio.subprocess.Process
-    said: int = 0
     outputs: dict[str, bytes] = field(default_factory=dict)
 
-    async def ask(self, text: str) -> str:
-        """Write to the bot as the trainer; return what it answered."""
-        before = len(self.api.world.texts(TRAINER))
-        self.api.world.say(private(TRAINER, text, message_id=100 + self.said))
-        self.said += 1
-        await self.api.world.until(lambda: len(self.api.world.texts(TRAINER)) > before, timeout_s=30)
-        return "\n".join(self.api.world.texts(TRAINER)[before:])
+    async def ask(self, *texts: str, who: int = TRAINER) -> str:
+        """Write to the bot as a trainer, each text when the one before is answered; return the answers."""
+        for count, text in enumerate(texts, len(self.api.world.texts(who)) + 1):
+            self.api.world.say(private(who, text, message_id=count))
+            while len(self.api.world.texts(who)) < count:  # noqa: ASYNC110 - several wait at the same time
+                await asyncio.sleep(0.01)
+        return "\n".join(self.api.world.texts(who))
 
 
 def environment(home: Path, more: Mapping[str, str]) -> dict[str, str]:
@@ -86,7 +86,7 @@ async def served(home: Path, directory: Path) -> AsyncIterator[tuple[Served, dic
                 **ENVIRONMENT,
                 "TELEGRAM_API_BASE": api.base_url,
                 "OPENAI_BASE_URL": model.base_url,
-                "TRAINER_IDS": f"telegram:{TRAINER}",
+                "TRAINER_IDS": ",".join(f"telegram:{trainer}" for trainer in (TRAINER, *TRAINERS)),
                 "REKKU_LOG_LEVEL": "DEBUG",
             },
         )
@@ -113,6 +113,11 @@ async def served(home: Path, directory: Path) -> AsyncIterator[tuple[Served, dic
             running.outputs[f"call {number} of {method}"] = repr(params).encode()
 
 
+def started_environment(pid: int) -> bytes:
+    """Return what the system says that a process was started with."""
+    return Path(f"/proc/{pid}/environ").read_bytes()
+
+
 async def output_of(env: Mapping[str, str], *arguments: str) -> tuple[int, bytes]:
     """Run a command to its end."""
     process = await asyncio.create_subprocess_exec(
@@ -130,30 +135,30 @@ async def output_of(env: Mapping[str, str], *arguments: str) -> tuple[int, bytes
 
 async def test_no_secret_of_the_configuration_is_found_anywhere(tmp_path: Path) -> None:
     home = make_home(tmp_path / "home")
-    assert len(traces({name: (home / name).read_bytes() for name in (".env", "rekku.toml")})) == 2, "it would be found"
+    assert len(traces({name: (home / name).read_bytes() for name in (".env", "rekku.toml")})) == 2, (
+        "it would be found"
+    )
     replies: list[str] = []
     async with served(home, tmp_path) as (running, env):
         replies.append(await running.ask("good morning"))
-        started_with = Path(f"/proc/{running.process.pid}/environ").read_bytes()
-        for leak in LEAKS:
-            replies.append(await running.ask(f"please {leak}"))
-            replies.append(await running.ask(f"/leak_{leak}"))
-        replies.append(await running.ask(f"my key is {OPENAI_API_KEY}, keep it"))
-        replies.append(await running.ask("please key"))
-        replies.append(await running.ask(f"/sh {LOOK}"))
+        started_with = started_environment(running.process.pid)
+        texts = [(f"please {leak}", f"/leak_{leak}") for leak in LEAKS]
+        texts += [(f"my key is {OPENAI_API_KEY}, keep it", f"/sh {LOOK}"), ("please key",)]
+        async with asyncio.timeout(60):
+            replies += await asyncio.gather(
+                *(running.ask(*each, who=who) for who, each in zip(TRAINERS, texts, strict=False))
+            )
         running.api.world.faults.append(
             Fault(method="sendMessage", status=400, description=f"Bad Request: bot{canaries.BOT_TOKEN} is odd")
         )
         running.api.world.faults.append(
             Fault(method="getUpdates", status=500, description=f"Internal: bot{canaries.BOT_TOKEN}")
         )
-        running.api.world.say(private(TRAINER, "/status", message_id=900), private(TRAINER, "/help", message_id=901))
-        before = len(replies)
-        await running.api.world.until(lambda: not running.api.world.waiting, timeout_s=30)
+        running.api.world.say(private(TRAINER, "/help", message_id=900))  # which becomes a dead letter
+        await running.api.world.until(lambda: not running.api.world.faults, timeout_s=30)
         replies.append(await running.ask("/status"))
-        assert len(replies) == before + 1
-        for arguments in COMMANDS:
-            status, out = await output_of(env, *arguments)
+        told = await asyncio.gather(*(output_of(env, *arguments) for arguments in COMMANDS))
+        for arguments, (_, out) in zip(COMMANDS, told, strict=True):
             assert out, arguments
             running.outputs[" ".join(arguments)] = out
         status, out = await output_of(env, "db", "backup", str(tmp_path / "backup.db"))
@@ -168,11 +173,11 @@ async def test_no_secret_of_the_configuration_is_found_anywhere(tmp_path: Path) 
     assert traces(found) == []
 
     # That they were told, and where: all of this would have been a leak.
-    told = "\n".join(replies)
+    said = "\n".join(replies)
     for mask in (*MASKS, "[OPENAI_API_KEY]", "[SPARE_TOKEN]"):
-        assert mask in told, mask
-    assert "a child has 0, the process has 0, of " in told
-    assert "\nlooked\n" in told
+        assert mask in said, mask
+    assert "a child has 0, the process has 0, of " in said
+    assert "\nlooked\n" in said
     for sink in ("log", "backup"):
         assert MASKS[0].encode() in found[sink], sink
     assert b"Traceback" in found["log"]

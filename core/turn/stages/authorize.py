@@ -14,7 +14,6 @@ from core.contracts.actions import Permission
 from core.contracts.inputs import Role
 from core.contracts.policy import Decision, Question, Rule, Verdict
 
-
 TAINT = "taint"
 
 

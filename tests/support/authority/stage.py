@@ -66,23 +66,42 @@ class Stage:
         """Make attempts, each by the way of that name; returns when nothing is left to do."""
         self.engine.release.clear()
         updates: list[JsonObject] = []
+        inputs: list[tuple[str, Input]] = []
         for way, a in attempts:
             if a.interface == TELEGRAM:
                 by_impostor = a.impostor.forged and not TELEGRAM_WAYS[way].by_trainer
                 made = TELEGRAM_WAYS[way].updates(a)
                 updates += [forged(update, a) for update in made] if by_impostor else made
-                continue
-            for one in INPUT_WAYS[way].inputs(a):
-                try:
-                    await self.app.receive(one)
-                except RekkuError:
-                    assert INPUT_WAYS[way].refused, f"{a.interface} / {way} was not taken"
-                else:
-                    assert not INPUT_WAYS[way].refused, f"{a.interface} / {way} was taken"
-        self.api.world.say(*updates)
-        await self.taken_in()
+            else:
+                inputs += [(way, one) for one in INPUT_WAYS[way].inputs(a)]
+        # What keeps a lane busy comes first, and has begun when the rest comes.
+        for first in (True, False):
+            for way, one in inputs:
+                if ("hold:" in one.text) is first:
+                    await self._receive(way, one)
+            self.api.world.say(*(update for update in updates if ("hold:" in str(update)) is first))
+            await self.taken_in()
+            await self._begun()
         self.engine.release.set()
         await self.settled()
+
+    async def _receive(self, way: str, one: Input) -> None:
+        try:
+            await self.app.receive(one)
+        except RekkuError:
+            assert INPUT_WAYS[way].refused, f"{one.principal.interface} / {way} was not taken"
+        else:
+            assert not INPUT_WAYS[way].refused, f"{one.principal.interface} / {way} was taken"
+
+    async def _begun(self) -> None:
+        """Wait until every turn has begun that is not behind another one of its lane."""
+        behind = text(
+            "SELECT count(*) FROM inbox AS one WHERE state = 'waiting' AND NOT EXISTS "
+            "(SELECT 1 FROM inbox AS other WHERE other.lane = one.lane AND other.state = 'running')"
+        )
+        async with asyncio.timeout(PATIENCE_S):
+            while await self.app.database.read(lambda conn: conn.execute(behind).scalar()):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
 
     async def taken_in(self) -> None:
         """Wait until every update was confirmed, and so is stored."""

@@ -83,7 +83,7 @@ def _edit_of_the_trainers(a: Attempt) -> list[JsonObject]:
         theirs = message(group(a, at), trainer(a), "rekku, hello", message_id=2)
         mine = {"message": theirs["message"] | {"from": sender(a).as_json()}}
         hold = message(group(a, at), trainer(a), f"rekku, hold:{a.name}{at}")
-        said += [hold, theirs, edited(mine, text), edited(mine, f"rekku, {text}")]
+        said += [hold, theirs, edited(mine, text), edited(mine, f"rekku, so {text}")]
     return said
 
 
@@ -196,9 +196,7 @@ def _trainer_forwards(a: Attempt) -> list[JsonObject]:
 
 def _trainer_replies(a: Attempt) -> list[JsonObject]:
     theirs = [message(group(a, at), sender(a), text, message_id=9)["message"] for at, text in enumerate(a.texts)]
-    return [
-        message(group(a, at), trainer(a), "rekku, look", reply_to_message=one) for at, one in enumerate(theirs)
-    ]
+    return [message(group(a, at), trainer(a), "rekku, look", reply_to_message=one) for at, one in enumerate(theirs)]
 
 
 def _trainer_quotes(a: Attempt) -> list[JsonObject]:
@@ -212,8 +210,7 @@ def _trainer_quotes(a: Attempt) -> list[JsonObject]:
 
 def _trainer_sends_file(a: Attempt) -> list[JsonObject]:
     return [
-        message(group(a, at), trainer(a), caption="rekku, look", **_document(text))
-        for at, text in enumerate(a.texts)
+        message(group(a, at), trainer(a), caption="rekku, look", **_document(text)) for at, text in enumerate(a.texts)
     ]
 
 
