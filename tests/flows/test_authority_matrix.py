@@ -118,7 +118,7 @@ async def test_nothing_is_executed(situation: Situation, transport: str, prepare
         done = on.done()
         assert [str(cell) for cell in chosen if cell.name in done] == []
         assert "asked-" not in done
-        assert on.processes() == []
+        assert on.seen == set(), "a command ran"
         assert await on.approvals() == waiting, "an approval was answered"
         names = {
             f"{cell} / {goal}": (order_name(cell.name, goal) in on.engine.obeyed, _reaches_the_model(cell))
@@ -168,11 +168,10 @@ async def test_a_trainer_reaches_every_goal(transport: str, prepared: Path, tmp_
         for effect in ("control-post", "asked-by-trainer", "asked-by-guest"):
             assert effect in on.done()
         assert [state for _, state in await on.approvals()] == ["used", "used"]
-        on.api.world.say(private(TRAINER_ID, "/sh touch cell-control; sleep 60"))
-        assert await on.running()
-        on.api.world.say(private(TRAINER_ID, "/stop"))
-        await on.api.world.until(lambda: not on.api.world.waiting)
+        on.api.world.say(private(TRAINER_ID, "/sh touch cell-control; sleep 2"))
+        await on.taken_in()
         await on.settled()
+        assert on.seen != set()
 
 
 async def test_whoever_sits_at_the_console_is_a_trainer_where_nobody_else_is(prepared: Path, tmp_path: Path) -> None:

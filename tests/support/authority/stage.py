@@ -8,7 +8,7 @@ import shutil
 import socket
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -39,6 +39,7 @@ WEBHOOK_SECRET = "a-secret_that-is-long"
 GUEST = 9
 ASKED = ("asked-by-trainer", "asked-by-guest")
 PATIENCE_S = 60.0
+LOOK_EVERY_S = 0.2
 
 
 class Post(AIPluginBase):
@@ -54,13 +55,14 @@ class Post(AIPluginBase):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """What attempts are made on."""
+    """What attempts are made on. seen: the processes of cells that ran at some time."""
 
     app: App
     api: BotApi
     engine: ObeyingEngine
     other: RecordingInterface
     home: Path
+    seen: set[int] = field(default_factory=set)
 
     async def attempt(self, attempts: Iterable[tuple[str, Attempt]]) -> None:
         """Make attempts, each by the way of that name; returns when nothing is left to do."""
@@ -110,7 +112,10 @@ class Stage:
     async def settled(self) -> None:
         """Wait until every turn has ended and every message was sent."""
         async with asyncio.timeout(PATIENCE_S):
-            await self.app.drained()
+            drained = asyncio.ensure_future(self.app.drained())
+            while not drained.done():
+                self.seen.update(self.processes())
+                await asyncio.wait({drained}, timeout=LOOK_EVERY_S)
             open_rows = text("SELECT count(*) FROM outbox WHERE state IN ('waiting', 'sending')")
             while await self.app.database.read(lambda conn: conn.execute(open_rows).scalar()):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
@@ -121,14 +126,6 @@ class Stage:
         sent = [effect.text for effect in self.api.world.sent(int(ELSEWHERE[TELEGRAM].partition(":")[2]))]
         names = [path.name for path in work.iterdir()]
         return " ".join([*names, *sent, *self.other.texts(ELSEWHERE[OTHER].partition(":")[2])])
-
-    async def running(self) -> bool:
-        """Wait until a process of a cell can be seen; False when none comes."""
-        for _ in range(500):
-            if self.processes():
-                return True
-            await asyncio.sleep(0.01)
-        return False
 
     def processes(self) -> list[int]:
         """Return the processes in whose command line the name of a cell stands."""
