@@ -168,7 +168,7 @@ async def test_a_trainer_reaches_every_goal(transport: str, prepared: Path, tmp_
         for effect in ("control-post", "asked-by-trainer", "asked-by-guest"):
             assert effect in on.done()
         assert [state for _, state in await on.approvals()] == ["used", "used"]
-        on.api.world.say(private(TRAINER_ID, "/sh touch cell-control; sleep 2"))
+        on.api.world.say(private(TRAINER_ID, "/sh touch cell-control; sleep 0.6"))
         await on.taken_in()
         await on.settled()
         assert on.seen != set()
@@ -182,18 +182,16 @@ async def test_whoever_sits_at_the_console_is_a_trainer_where_nobody_else_is(pre
         assert "control-console" in on.done()
 
 
-@pytest.mark.parametrize("secret", [None, "", WEBHOOK_SECRET[:-1], WEBHOOK_SECRET.upper(), "é"])
-async def test_a_post_to_the_webhook_by_anybody_is_nobodys(
-    secret: str | None, prepared: Path, tmp_path: Path
-) -> None:
-    """An update that is the trainer's in every field, but was not posted by Telegram."""
+async def test_a_post_to_the_webhook_by_anybody_is_nobodys(prepared: Path, tmp_path: Path) -> None:
+    """Updates that are the trainer's in every field, but were not posted by Telegram."""
     async with stage(copy_of(prepared, tmp_path / "home"), OPEN, webhook=True) as on, ClientSession() as client:
         waiting = await on.approvals()
         await on.api.world.until(lambda: on.api.world.of("setWebhook"))
         url = str(on.api.world.webhook["url"])
         commands = ["/sh touch cell-posted", "/post telegram:999 cell-posted", f"/approve {waiting[0][0]}"]
-        headers = {} if secret is None else {"X-Telegram-Bot-Api-Secret-Token": secret}
-        for number, command in enumerate(commands):
+        forgeries = itertools.product((None, "", WEBHOOK_SECRET[:-1], WEBHOOK_SECRET.upper(), "é"), commands)
+        for number, (secret, command) in enumerate(forgeries):
+            headers = {} if secret is None else {"X-Telegram-Bot-Api-Secret-Token": secret}
             body = {"update_id": 9000 + number} | private(TRAINER_ID, command)
             async with client.post(url, json=body, headers=headers) as response:
                 assert response.status == 401

@@ -142,7 +142,7 @@ async def test_no_secret_of_the_configuration_is_found_anywhere(tmp_path: Path) 
     async with served(home, tmp_path) as (running, env):
         replies.append(await running.ask("good morning"))
         started_with = started_environment(running.process.pid)
-        texts = [(f"please {leak}", f"/leak_{leak}") for leak in LEAKS]
+        texts: list[tuple[str, ...]] = [(f"please {leak}", f"/leak_{leak}") for leak in LEAKS]
         texts += [(f"my key is {OPENAI_API_KEY}, keep it", f"/sh {LOOK}"), ("please key",)]
         async with asyncio.timeout(60):
             replies += await asyncio.gather(
