@@ -168,8 +168,9 @@ async def test_a_secret_in_an_output_is_masked_everywhere() -> None:
     engine = ScriptedEngine(("give", {}), ("press", {"button": secret}), message(f"It is {secret}."))
     async with running_app(engine=engine, plugins=[workshop], openai_api_key=SecretStr(secret)) as kit:
         assert await kit.interface.ask("give") == ["It is [OPENAI_API_KEY]."]
-        assert workshop.done == [f"press {secret}"], "the handler gets what was asked for"
-        for table in ("ledger", "outbox", "messages"):
+        assert workshop.done == ["press [OPENAI_API_KEY]"], "what is done is what was recorded, after a crash too"
+        await kit.interface.ask(f"/press {secret}")
+        for table in ("ledger", "outbox", "messages", "replies", "inbox", "turns", "approvals"):
             assert secret not in str(await kit.rows(f"SELECT * FROM {table}")), table
         assert all(secret not in m.content for request in engine.requests[1:] for m in request.messages)
 
