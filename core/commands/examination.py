@@ -18,7 +18,7 @@ from core.commands.startup import tables_of_nobody
 from core.contracts.deliveries import Health
 from core.contracts.errors import EngineError, RekkuError
 from core.services.engines import EngineHandle, Engines
-from core.services.foreign import Raised
+from core.services.foreign import Raised, Returned
 from core.services.mask import Masker
 from core.services.policy import read_rules
 from core.settings import Settings
@@ -142,13 +142,7 @@ async def _engine(app: App, handle: EngineHandle) -> Check:
     except EngineError as error:
         return Check(area="engine", name=handle.name, state=FAILED, detail=str(error), cure=error.cure)
     answer = await app.foreign.call(f"health of engine {handle.name}", handle.engine.health, HEALTH_S)
-    if isinstance(answer, Raised):
-        return Check(area="engine", name=handle.name, state=FAILED, detail=answer.sentence)
-    health = answer.value
-    if not isinstance(health, Health):
-        return Check(area="engine", name=handle.name, state=FAILED, detail="It does not tell how it is.")
-    state = OK if health.ok else FAILED
-    return Check(area="engine", name=handle.name, state=state, detail=health.detail, cure=health.cure)
+    return _answered(Check(area="engine", name=handle.name, state=OK), answer)
 
 
 def _components(app: App) -> Iterator[Check]:
@@ -173,9 +167,14 @@ async def _interface_asked(app: App, check: Check) -> Check:
     answer = await app.foreign.call(
         f"health of interface {check.name}", component.instance.health, INTERFACE_HEALTH_S
     )
+    return _answered(check, answer)
+
+
+def _answered(check: Check, answer: Returned[Health] | Raised) -> Check:
+    """Return a check with the health that a component has told."""
     if isinstance(answer, Raised):
         return replace(check, state=FAILED, detail=answer.sentence)
-    health = answer.value
+    health: object = answer.value  # what foreign code returns is what it says only as long as it is checked
     if not isinstance(health, Health):
         return replace(check, state=FAILED, detail="It does not tell how it is.")
     return replace(check, state=OK if health.ok else FAILED, detail=health.detail, cure=health.cure)

@@ -96,7 +96,7 @@ async def _deliver(env: TurnEnvironment, instant: DueInstant, reminder: Reminder
         until_ms = env.clock.now_ms() + LOOK_AGAIN_MS
         await env.database.transact(lambda conn: reminders.postpone(conn, instant, until_ms))
         return False
-    parts = await elsewhere(env, reminder, text, why) or []
+    parts = await elsewhere(env, reminder, text, why)
     if parts:
         moved = f"Delivered to {parts[0][0].address} in place of {reminder.address}: {why}"
         outcome = replace(_done(due), reason=moved)
@@ -105,8 +105,8 @@ async def _deliver(env: TurnEnvironment, instant: DueInstant, reminder: Reminder
     return await _happen(env, instant, reminder, due, failed, dead=Part(address=reminder.address, text=text))
 
 
-async def elsewhere(env: TurnEnvironment, reminder: Reminder, text: str, why: str) -> list[tuple[Part, float]] | None:
-    """Return the parts that tell whoever set a reminder of it in another chat, private ones first; None: nowhere.
+async def elsewhere(env: TurnEnvironment, reminder: Reminder, text: str, why: str) -> list[tuple[Part, float]]:
+    """Return the parts that tell whoever set a reminder of it in another chat, private ones first; none: nowhere.
 
     What was to come in a private chat is told in no chat where others read along.
     """
@@ -123,7 +123,7 @@ async def elsewhere(env: TurnEnvironment, reminder: Reminder, text: str, why: st
             return await _prepare(env, reminder, address, told, DEFAULT_TIME_TO_LIVE_S)
         except CannotDeliver:
             continue
-    return None
+    return []
 
 
 def longest_wait_s(reminder: Reminder) -> float:

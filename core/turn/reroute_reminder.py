@@ -21,7 +21,7 @@ async def parts_instead(env: TurnEnvironment, dead: PendingPart, reason: str) ->
     # A part that went elsewhere already has another address: it is not sent around in circles.
     if reminder is None or reminder.address != dead.part.address:
         return []
-    return await elsewhere(env, reminder, dead.part.text, reason) or []
+    return await elsewhere(env, reminder, dead.part.text, reason)
 
 
 def _reminder_of(conn: Any, turn_id: int) -> Reminder | None:

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Annotated, Literal
-from zoneinfo import available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -17,11 +16,11 @@ from core.contracts.inputs import Address, Principal, Role
 from core.contracts.json import JsonObject
 from core.contracts.reminders import Intent, Occurrence
 from core.contracts.schedule import MissedPolicy, Reminder, ReminderMode, ReminderState
-from plugins.event.intents import NO_REPEAT, Wish, read_intent, read_length_s
+from plugins.event.intents import Wish, changed_intent, read_intent, read_length_s
 from plugins.event.requests import split_request
 from plugins.event.snapshots import restored, snapshot
-from plugins.event.when import When
-from plugins.event.wording import coming, instant, line
+from plugins.event.wording import coming, instant, line, told
+from plugins.event.zones import known_zone, zone_note
 
 OF_REMINDERS = ("update_reminder", "cancel_reminder", "snooze_reminder")
 RARE = Field(json_schema_extra={"x-unlisted": True})
@@ -107,7 +106,7 @@ class Event(AIPluginBase):
             tainted=ctx.tainted,
         )
         self._add(ctx, reminder)
-        return f"Reminder {reminder.number} is set: {await self._coming(reminder)}.{_zone_note(intent, chosen)}"
+        return f"Reminder {reminder.number} is set: {await self._coming(reminder)}.{zone_note(intent, chosen)}"
 
     @action(effect="local", plants=True, compensation="restore_reminder", command="remind", model=False)
     async def remind(self, ctx: ActionContext, request: Annotated[str, Field(min_length=1)]) -> str:
@@ -136,7 +135,7 @@ class Event(AIPluginBase):
         lines = [f"- {line(reminder)}" for reminder in found[:MOST_LISTED]]
         if len(found) > MOST_LISTED:
             lines.append(f"- and {len(found) - MOST_LISTED} more, later than these")
-        return _told("\n".join(lines), *found[:MOST_LISTED])
+        return told("\n".join(lines), *found[:MOST_LISTED])
 
     @action(effect="local", destination_field="to", plants=True, compensation="restore_reminder")
     async def update_reminder(
@@ -159,9 +158,9 @@ class Event(AIPluginBase):
         now_ms = self.context.clock.now_ms()
         wish = Wish(when=when, repeat=repeat, until=until, count=count)
         intent, first = before.intent, before.next
-        if wish != Wish(when=None, repeat=None, until=None, count=None) or timezone is not None:
+        if wish != Wish() or timezone is not None:
             zone, _ = await self._zone(ctx.principal, timezone or before.intent.zone)
-            intent, first = await self._first(lambda: _changed(before, wish, zone, now_ms), now_ms)
+            intent, first = await self._first(lambda: changed_intent(before, wish, zone, now_ms), now_ms)
         after = replace(
             before,
             text=before.text if text is None else text,
@@ -179,7 +178,7 @@ class Event(AIPluginBase):
         self._check_text(after.text)
         ctx.write(lambda conn: self.context.schedule.change(conn, before, after))
         ctx.compensate({"number": number, "before": snapshot(before)})
-        return _told(f"Reminder {number} is changed: {await self._coming(after)}: {after.text}", after)
+        return told(f"Reminder {number} is changed: {await self._coming(after)}: {after.text}", after)
 
     @action(
         effect="local",
@@ -194,7 +193,7 @@ class Event(AIPluginBase):
         gone = replace(before, state=ReminderState.CANCELLED, next=None)
         ctx.write(lambda conn: self.context.schedule.change(conn, before, gone))
         ctx.compensate({"number": number, "before": snapshot(before)})
-        return _told(f"Reminder {number} is cancelled: {before.text}", before)
+        return told(f"Reminder {number} is cancelled: {before.text}", before)
 
     @action(
         effect="local",
@@ -214,16 +213,16 @@ class Event(AIPluginBase):
         zone, _ = await self._zone(ctx.principal, None)
         now_ms = self.context.clock.now_ms()
         when = f"in {by}" if by.strip()[:1].isdigit() and not ("-" in by or ":" in by) else by
-        wish = Wish(when=when, repeat=None, until=None, count=None)
+        wish = Wish(when=when)
         intent, first = await self._first(lambda: read_intent(wish, zone=zone, now_ms=now_ms), now_ms)
         if before.state is ReminderState.ACTIVE and not before.intent.rule:
             later = replace(before, intent=intent, next=first)
             ctx.write(lambda conn: self.context.schedule.change(conn, before, later))
             ctx.compensate({"number": number, "before": snapshot(before)})
-            return _told(f"Reminder {number} comes later: {await self._coming(later)}: {later.text}", later)
+            return told(f"Reminder {number} comes later: {await self._coming(later)}: {later.text}", later)
         there = await self._twin(before, first)
         if there is not None:
-            return _told(f"It comes again as reminder {there.number} already: {await self._coming(there)}.", there)
+            return told(f"It comes again as reminder {there.number} already: {await self._coming(there)}.", there)
         await self._check_room(ctx)
         again = replace(
             before,
@@ -237,15 +236,15 @@ class Event(AIPluginBase):
         )
         ctx.write(lambda conn: self.context.schedule.add(conn, again))
         ctx.compensate({"number": again.number})
-        return _told(f"It comes again as reminder {again.number}: {await self._coming(again)}: {again.text}", again)
+        return told(f"It comes again as reminder {again.number}: {await self._coming(again)}: {again.text}", again)
 
     @action(effect="read", command="done", model=False)
     async def finish_reminder(self, ctx: ActionContext, number: Number) -> str | Untrusted:
         """Say that what a reminder was about is done."""
         reminder = await self._mine(ctx, number)
         if reminder.next is None or reminder.state is not ReminderState.ACTIVE:
-            return _told(f"Done: {reminder.text}", reminder)
-        return _told(f"Done: {reminder.text} It comes again {await self._coming(reminder)}.", reminder)
+            return told(f"Done: {reminder.text}", reminder)
+        return told(f"Done: {reminder.text} It comes again {await self._coming(reminder)}.", reminder)
 
     @action(effect="local", command="timezone", model=False)
     async def set_timezone(
@@ -260,7 +259,7 @@ class Event(AIPluginBase):
             current, chosen = await self._zone(ctx.principal, None)
             whose = "yours" if chosen else "that of this installation: you have not told me yours"
             return f"Your time zone is {current} ({whose})."
-        zone = _known_zone(zone)
+        zone = known_zone(zone)
         ctx.write(lambda conn: schedule.set_zone(conn, ctx.principal, zone))
         found = [r for r in await schedule.reminders(ctx.principal) if not r.intent.elapsed and r.intent.zone != zone]
         if not found:
@@ -279,11 +278,11 @@ class Event(AIPluginBase):
                 schedule.change(conn, before, after)
 
         ctx.write(write)
-        told = f"Your time zone is {zone}, and {len(moved)} reminders keep their wall-clock time there."
+        answer = f"Your time zone is {zone}, and {len(moved)} reminders keep their wall-clock time there."
         if stay:
             numbers = ", ".join(str(reminder.number) for reminder in stay)
-            told += f" There it has gone by for {numbers}, which come when they would have come."
-        return told
+            answer += f" There it has gone by for {numbers}, which come when they would have come."
+        return answer
 
     @action(effect="local", plants=True, model=False)
     async def restore_reminder(
@@ -292,11 +291,11 @@ class Event(AIPluginBase):
         """Take back what was done to a reminder: put back what it was `before`, nothing where it was new."""
         now = await self._mine(ctx, number)
         if before is None and now.state is ReminderState.DONE:
-            return _told(f"Reminder {number} ({now.text}) has come already; there is nothing to take back.", now)
+            return told(f"Reminder {number} ({now.text}) has come already; there is nothing to take back.", now)
         if before is None or before["state"] != ReminderState.ACTIVE.value:
             gone = replace(now, state=ReminderState.CANCELLED, next=None)
             ctx.write(lambda conn: self.context.schedule.change(conn, now, gone))
-            return _told(f"Taken back: reminder {number} ({now.text}) is not set any more.", now)
+            return told(f"Taken back: reminder {number} ({now.text}) is not set any more.", now)
         back = restored(now, before)
         now_ms = self.context.clock.now_ms()
         found = await asyncio.to_thread(self.context.schedule.upcoming, back.intent, now_ms, 1)
@@ -307,7 +306,7 @@ class Event(AIPluginBase):
             await self._check_room(ctx)
         again = replace(back, next=found[0])
         ctx.write(lambda conn: self.context.schedule.change(conn, now, again))
-        return _told(f"Taken back: reminder {number} is as it was: {await self._coming(again)}: {again.text}", again)
+        return told(f"Taken back: reminder {number} is as it was: {await self._coming(again)}: {again.text}", again)
 
     def validate_payload(self, action_type: str, payload: JsonObject) -> list[str]:
         """Refuse an address that cannot be read, and a zone that there is not."""
@@ -320,7 +319,7 @@ class Event(AIPluginBase):
         try:
             for field in ("timezone", "zone"):
                 if payload.get(field) is not None:
-                    _known_zone(payload[field])
+                    known_zone(payload[field])
         except ActionFailed as error:
             complaints.append(f"{field}: {error.explain()}")
         return complaints
@@ -334,7 +333,7 @@ class Event(AIPluginBase):
     async def _zone(self, principal: Principal, named: str | None) -> tuple[str, bool]:
         """Return the zone that counts, and whether somebody has chosen it."""
         if named is not None:
-            return _known_zone(named), True
+            return known_zone(named), True
         chosen = await self.context.schedule.zone(principal)
         return chosen or self.context.timezone, chosen is not None
 
@@ -403,43 +402,3 @@ class Event(AIPluginBase):
             return f"{instant(reminder.next.at_ms, zone)} ({zone})"
         upcoming = self.context.schedule.upcoming
         return coming(await asyncio.to_thread(upcoming, reminder.intent, reminder.next.at_ms, SHOWN_NEXT), zone)
-
-
-def _told(text: str, *said: Reminder) -> str | Untrusted:
-    """Return a text with the words of reminders in it: as foreign ones where those of a reminder may be foreign."""
-    return Untrusted(text) if any(reminder.tainted for reminder in said) else text
-
-
-def _changed(before: Reminder, wish: Wish, zone: str, now_ms: int) -> Intent:
-    """Return the intent of a reminder of which some of the times were changed."""
-    intent = before.intent
-    if wish.repeat is not None and wish.repeat.strip().lower() in NO_REPEAT:
-        at = intent.start if before.next is None else before.next.local
-        once = replace(intent, start=at, rule="", zone=zone)
-        return once if wish.when is None else read_intent(replace(wish, repeat=None), zone=zone, now_ms=now_ms)
-    start = When(local=intent.start, zone=zone, elapsed=intent.elapsed, understood="")
-    if wish.repeat is None and intent.rule:
-        bare = ";".join(p for p in intent.rule.split(";") if not p.upper().startswith(("COUNT=", "UNTIL=")))
-        keeps = wish.until is None and wish.count is None
-        wish = replace(wish, repeat=intent.rule if keeps else bare)
-    if wish.repeat is None and wish.when is None:
-        return replace(intent, zone=zone)
-    return read_intent(wish, zone=zone, now_ms=now_ms, start=start if wish.when is None else None)
-
-
-def _known_zone(name: str) -> str:
-    """Return the IANA zone of that name, however it is spelled; raises ActionFailed."""
-    spelled = name.strip().replace(" ", "_").lower()
-    for zone in available_timezones():
-        if zone.lower() == spelled:
-            return zone
-    raise ActionFailed(f"{name!r} is no IANA time zone.", cure="Use one like Europe/Rome or America/New_York.")
-
-
-def _zone_note(intent: Intent, chosen: bool) -> str:
-    if chosen or intent.elapsed:
-        return ""
-    return (
-        f" That is the time of {intent.zone}, the zone of this installation. Should you live by another, "
-        "/timezone sets yours."
-    )

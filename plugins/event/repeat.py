@@ -18,6 +18,7 @@ from plugins.event.phrase_error import PhraseError
 from plugins.event.when import LONGEST_PHRASE, When
 
 EXAMPLES = 'Write "daily at 9", "every weekday at 8", "every 2 hours", "monthly on the 31st at 10" or an RRULE.'
+ENDS = ("COUNT", "UNTIL")
 DAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 ORDINALS = {"first": 1, "1st": 1, "second": 2, "2nd": 2, "third": 3, "3rd": 3, "fourth": 4, "4th": 4, "last": -1}
 ADVERBS = {"daily": "day", "weekly": "week", "monthly": "month", "yearly": "year", "annually": "year"}
@@ -240,7 +241,7 @@ def _on_the_wall(
     elif start is None:
         begin = begin.replace(second=0, minute=0)
     # Without its interval: "every 2 weeks on friday" begins on the first friday there is.
-    bare = ";".join(part for part in rule.split(";") if not part.startswith(("COUNT=", "UNTIL=", "INTERVAL=")))
+    bare = without_parts(rule, *ENDS, "INTERVAL")
     try:
         first = None
         if _comes(bare, begin):
@@ -263,3 +264,8 @@ def _comes(rule: str, begin: datetime) -> bool:
     while (year - begin.year) % 4 or begin.replace(year=year).weekday() != begin.weekday():
         year -= 1
     return next(iter(rrulestr(rule, dtstart=begin.replace(year=year))), None) is not None
+
+
+def without_parts(rule: str, *names: str) -> str:
+    """Return a rule without these parts."""
+    return ";".join(part for part in rule.split(";") if part.partition("=")[0].upper() not in names)

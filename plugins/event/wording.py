@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+from core.contracts.actions import Untrusted
 from core.contracts.reminders import Occurrence
 from core.contracts.schedule import Reminder, ReminderMode, ReminderState
 
@@ -39,3 +40,8 @@ def line(reminder: Reminder) -> str:
     extra += [f"to: {reminder.address}"] if reminder.address != reminder.asked_in else []
     extra += [f"last: {reminder.note}"] if reminder.note and not reminder.note.startswith("done") else []
     return f"{reminder.number}: {when}: {text}" + (f" [{'; '.join(extra)}]" if extra else "")
+
+
+def told(text: str, *said: Reminder) -> str | Untrusted:
+    """Return a text with the words of reminders in it: as foreign ones where those of a reminder may be foreign."""
+    return Untrusted(text) if any(reminder.tainted for reminder in said) else text

@@ -122,7 +122,7 @@ async def test_it_runs_below_its_own_directory(bench: Bench) -> None:
     await bench.run("mkdir -p 'a b'; ln -s / out; ln -s 'a b' in")
     for cwd in ("a b", "in", "~/a b", str(bench.work / "a b"), "a b/../a b"):
         assert (await bench.run("pwd", cwd=cwd))["stdout"] == f"{bench.work / 'a b'}\n"
-    for cwd in ("..", "out", "out/etc", "/", "../work/../..", "missing", "~root"):
+    for cwd in ("..", "out", "out/etc", "/", f"../{bench.work.name}/../..", "missing", "~root"):
         with pytest.raises(ActionFailed, match="no directory below"):
             await bench.run("pwd", cwd=cwd)
         with pytest.raises(ActionFailed, match="no directory below"):
