@@ -19,7 +19,7 @@ run: ## Serve every configured interface until it is told to stop
 
 test: ## Run the tests
 	@bash scripts/setup.sh dev
-	@exec $(PYTHON_BIN) -m pytest -n auto --dist loadgroup $(ARGS)
+	@exec $(PYTHON_BIN) -m pytest -n auto --dist loadfile $(ARGS)
 
 check: ## Lint, formatting, types, layers, and whether the lock file is followed
 	@bash scripts/setup.sh dev

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import AsyncExitStack
 from types import TracebackType
@@ -15,16 +14,17 @@ from core.component_context import ComponentContext
 from core.contracts.deliveries import Activity
 from core.contracts.errors import RekkuError
 from core.contracts.hooks import TurnContext
-from core.contracts.inputs import Accepted, Address, Input, Role
+from core.contracts.inputs import Accepted, Address, Input
 from core.contracts.prompts import Budget
 from core.contracts.services import Clock, PluginContext
 from core.engine_base import EngineBase
 from core.engine_choice import choose_engines, what_is_missing
 from core.interface_base import InterfaceBase
+from core.ownership import ALL_DUTIES, Duty, Ownership
 from core.registry.components import Component, ComponentState, Registry, Stage
 from core.registry.discovery import Found, discover
 from core.services import inbox, moved_chats, outbox, reminders
-from core.services.budgets import RoleBudget
+from core.services.budgets import budgets_of
 from core.services.clock import SystemClock
 from core.services.engines import Engines
 from core.services.foreign import ForeignCalls, Raised
@@ -37,8 +37,7 @@ from core.services.schedule import StoredSchedule
 from core.services.tokens import TokenEstimate
 from core.settings import Settings, ensure_home
 from core.storage import schema
-from core.storage.home_lock import HomeLock
-from core.storage.sqlite import SqliteDatabase
+from core.storage.opening import StoredDatabase, database_of
 from core.turn.command_menus import tell_commands
 from core.turn.core_actions import Controls, CoreActions
 from core.turn.deliver import Deliverer
@@ -60,13 +59,17 @@ INTERFACE_STOP_S = 10.0
 DRAIN_S = 10.0
 ACTIVITY_S = 2.0
 HOUSEKEEPING_S = 30.0
+NOTICED_WITHIN_S = 5.0
+NOTICED_WITHIN_APART_S = 0.5
+"""How soon what another process has put into the tables is noticed, where processes share the work on purpose."""
 
 
 class App:
     """A running Rekku: `async with App(settings, plugins=[…]) as app`.
 
     plugins, interfaces, engines: objects beside those that are found. serve: the names of the interfaces to start;
-    None: all that are configured and need nobody at a terminal. database: in place of the settings' own. reached:
+    None: all that are configured and need nobody at a terminal. duties: what this process does where several share
+    one database server, by default all. database: in place of the settings' own, started already or not. reached:
     called with the label of each point of the path that is passed. Starting raises RekkuError when the home or the
     database cannot be used, or an engine is named that does not exist; a component that fails is reported and the
     rest runs.
@@ -82,7 +85,8 @@ class App:
         serve: Collection[str] | None = None,
         clock: Clock | None = None,
         masker: Masker | None = None,
-        database: SqliteDatabase | None = None,
+        duties: Collection[Duty] = ALL_DUTIES,
+        database: StoredDatabase | None = None,
         reached: Callable[[str], None] = lambda label: None,
     ) -> None:
         self.settings = settings
@@ -90,7 +94,9 @@ class App:
         self.masker = masker or Masker()
         for name, value in settings.secrets().items():
             self.masker.learn(name, value)
-        self.database = database or SqliteDatabase(settings.database_path)
+        self.database = database or database_of(settings)
+        self.duties = frozenset(duties) or ALL_DUTIES
+        self._ownership = Ownership(settings, self.duties)
         self.foreign = ForeignCalls()
         self.schedule = StoredSchedule(self.database, self.clock)
         self._objects = {"plugin": tuple(plugins), "interface": tuple(interfaces), "engine": tuple(engines)}
@@ -156,7 +162,7 @@ class App:
                 lambda conn, at=now_ms: inbox.open_lanes(conn, at) or reminders.due(conn, at, 1)  # type: ignore[misc]
             )
             # Asked last: what was claimed while the inbox was being read is not open there any more.
-            if not waiting and not self.dispatcher.busy:
+            if not waiting and not self.dispatcher.busy and not self.deliverer.busy:
                 return
             await asyncio.sleep(0.02)
 
@@ -187,15 +193,13 @@ class App:
     async def _start(self) -> None:
         settings = self.settings
         ensure_home(settings)
-        lock = HomeLock(settings.home)
-        lock.take()
-        self._stack.callback(lock.release)
+        self._stack.enter_context(self._ownership.held())
         await self.database.start()
         self._stack.push_async_callback(self.database.stop)
         await schema.upgrade(self.database)
-        # The lock is ours, so whoever held a lease here is gone.
-        await self.database.transact(inbox.expire_leases, durable=False)
-        await self.database.transact(outbox.expire_leases, durable=False)
+        if (gone := self._ownership.predecessors) is not None:
+            await self.database.transact(lambda conn: inbox.expire_leases(conn, gone), durable=False)
+            await self.database.transact(lambda conn: outbox.expire_leases(conn, gone), durable=False)
         self._stack.push_async_callback(self._cancel_jobs)
         await self.load()
         self._engines = self.choose_engines()
@@ -204,19 +208,24 @@ class App:
         await self.env.people.refresh(self.database)
         await self._start_interfaces()
         self._stack.push_async_callback(self._stop_serving)
-        await self.deliverer.start()
-        await self.dispatcher.start()
-        self._own(self.schedule_keeper.run(), "schedule")
-        house = Job(name="housekeeping", run=lambda: keep_house(self.env), seconds=HOUSEKEEPING_S, at_once=True)
-        self.periodic.add("core", [house])
-        self._own(self.periodic.start(), "periodic jobs")
-        self._stack.push_async_callback(self.periodic.stop)
+        if Duty.GATEWAY in self.duties:
+            await self.deliverer.start()
+        if Duty.WORKER in self.duties:
+            await self.dispatcher.start()
+        if Duty.SCHEDULER in self.duties:
+            self._own(self.schedule_keeper.run(), "schedule")
+            house = Job(name="housekeeping", run=lambda: keep_house(self.env), seconds=HOUSEKEEPING_S, at_once=True)
+            self.periodic.add("core", [house])
+            self._own(self.periodic.start(), "periodic jobs")
+            self._stack.push_async_callback(self.periodic.stop)
         self._own(keep_people(self.env), "people")
 
     def _build(self) -> None:
         settings = self.settings
         people = People(settings.trainer_ids, settings.access, lambda: self._interfaces)
-        owner = f"{os.getpid()}-{secrets.token_hex(4)}"
+        owner = self._ownership.owner
+        apart = self.duties != ALL_DUTIES
+        noticed_s = NOTICED_WITHIN_APART_S if apart else NOTICED_WITHIN_S
         self.deliverer = Deliverer(
             owner=owner,
             database=self.database,
@@ -226,6 +235,7 @@ class App:
             interfaces=lambda: self._interfaces,
             reached=self._reached,
             instead=lambda dead, reason: parts_instead(self.env, dead, reason),
+            scan_every_s=noticed_s,
         )
         prompt = settings.prompt
         self.env = TurnEnvironment(
@@ -254,7 +264,7 @@ class App:
                 engine_deadline_s=settings.engine_deadline_s,
                 max_steps=settings.max_steps,
             ),
-            budgets=_budgets(settings),
+            budgets=budgets_of(settings.budgets),
             show=self._show,
             wake_outbox=self.deliverer.wake,
             schedule=self.schedule,
@@ -262,8 +272,8 @@ class App:
             summarize=self._summarize_soon,
             reached=self._reached,
         )
-        self.dispatcher = Dispatcher(self.env, self.deliverer.settled)
-        self.schedule_keeper = ScheduleKeeper(self.env, self.dispatcher.scan_soon)
+        self.dispatcher = Dispatcher(self.env, self.deliverer.settled, scan_every_s=noticed_s)
+        self.schedule_keeper = ScheduleKeeper(self.env, self.dispatcher.scan_soon, look_every_s=noticed_s)
         self._receiver = Receiver(self.env, self.dispatcher.wake, self.dispatcher.turned_away)
 
     async def _start_interfaces(self) -> None:
@@ -290,6 +300,9 @@ class App:
             return
         if not self.registry.prepare(component):
             return
+        if Duty.GATEWAY not in self.duties:
+            self._interfaces[component.name] = interface  # not started: it only renders what the gateway sends
+            return
         interface.moved = self._chat_moved
         tell_commands(interface, self.env)
         self._interfaces[component.name] = interface
@@ -315,7 +328,7 @@ class App:
         self.dispatcher.scan_soon()
 
     async def _stop_interfaces(self) -> None:
-        for name, interface in reversed(self._interfaces.items()):
+        for name, interface in reversed(self._interfaces.items()) if Duty.GATEWAY in self.duties else ():
             stopped = await self.foreign.call(f"stop of interface {name}", interface.stop, INTERFACE_STOP_S)
             if isinstance(stopped, Raised):
                 log.warning("did not stop cleanly", interface=name, error=stopped.sentence)
@@ -348,7 +361,7 @@ class App:
             await context.release()
 
     async def _show(self, activity: Activity) -> None:
-        interface = self._interfaces.get(activity.address.interface)
+        interface = self._interfaces.get(activity.address.interface) if Duty.GATEWAY in self.duties else None
         if interface is not None and type(interface).activity is not InterfaceBase.activity:
             await self.foreign.call("activity", lambda: interface.activity(activity), ACTIVITY_S)
 
@@ -382,9 +395,3 @@ class App:
         await asyncio.gather(*self._jobs, return_exceptions=True)
         for context in self._contexts.values():
             await context.release()
-
-
-def _budgets(settings: Settings) -> dict[Role, RoleBudget]:
-    """Return the budget of each role that has one."""
-    given = {Role(role): RoleBudget(**dict(bounds)) for role, bounds in settings.budgets}
-    return {role: budget for role, budget in given.items() if budget != RoleBudget()}

@@ -34,5 +34,10 @@ def action_hash(type_: str, payload: Mapping[str, Json]) -> str:
 
 
 def storable(text: str) -> str:
-    """Return a text that a database and a platform can take: half a character (a lone surrogate) as its escape."""
+    """Return a text that every database and platform can take: what is none of their characters as its escape.
+
+    That is half a character (a lone surrogate) and NUL, which PostgreSQL stores nowhere.
+    """
+    if "\0" in text:
+        text = text.replace("\0", "\\x00")
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()

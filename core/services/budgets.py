@@ -7,7 +7,8 @@ from typing import Any
 
 from sqlalchemy import func, literal_column, select
 
-from core.contracts.inputs import InputKind
+from core.contracts.inputs import InputKind, Role
+from core.settings.budgets import BudgetSettings
 from core.storage.tables import inbox, replies, turns
 
 HOUR_MS = 3600 * 1000
@@ -25,6 +26,12 @@ class RoleBudget:
     turns_per_hour: int | None = None
     engine_tokens_per_day: int | None = None
     pending_inputs: int | None = None
+
+
+def budgets_of(settings: BudgetSettings) -> dict[Role, RoleBudget]:
+    """Return the budget of each role that has one."""
+    given = {Role(role): RoleBudget(**dict(bounds)) for role, bounds in settings}
+    return {role: budget for role, budget in given.items() if budget != RoleBudget()}
 
 
 _is_open = inbox.c.state.in_([literal_column("'waiting'"), literal_column("'running'")])

@@ -7,12 +7,12 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import and_, bindparam, func, insert, literal_column, or_, select, update
+from sqlalchemy import and_, bindparam, case, func, insert, literal_column, or_, select, update
 
 from core.contracts.errors import LeaseLost
 from core.contracts.inputs import Address, Attachment, Input, InputKind, Origin, Principal, Quoted
 from core.contracts.json import JsonObject, compact
-from core.storage.tables import inbox
+from core.storage.tables import inbox, lanes
 
 LEASE_MS = 30_000
 DEDUPE_KEPT_MS = 30 * 24 * 3600 * 1000
@@ -74,9 +74,11 @@ _head = (
         inbox.c.passes_lanes.is_(False),
         inbox.c.not_before_ms <= bindparam("now"),
     )
-    .order_by(inbox.c.id)
+    # What runs comes first, whatever stands before it: another process may have committed a lower id later.
+    .order_by(case((inbox.c.state == "running", 0), else_=1), inbox.c.id)
     .limit(1)
 )
+_lock = select(lanes.c.lane).where(lanes.c.lane == bindparam("lane")).with_for_update()
 _one = select(*ROW).where(inbox.c.id == bindparam("input"), _is_open)
 _take = (
     update(inbox)
@@ -127,7 +129,14 @@ def put(conn: Any, input: Input, now_ms: int, *, passes_lanes: bool, state: str 
 
 def claim_head(conn: Any, lane: str, owner: str, now_ms: int) -> Claimed | None:
     """Claim the oldest open input of a lane; None when there is none or somebody works on it."""
+    take_turns(conn, lane)
     return _claim(conn, conn.execute(_head, {"lane": lane, "now": now_ms}).one_or_none(), owner, now_ms)
+
+
+def take_turns(conn: Any, lane: str) -> None:
+    """Keep other processes from claiming in a lane until this transaction ends; on SQLite nobody else could."""
+    if conn.dialect.name != "sqlite" and conn.execute(_lock, {"lane": lane}).one_or_none() is None:
+        conn.execute(insert(lanes), {"lane": lane})  # of two at once, the other fails and runs again
 
 
 def claim_one(conn: Any, input_id: int, owner: str, now_ms: int) -> Claimed | None:
@@ -223,9 +232,10 @@ def next_instant(conn: Any, now_ms: int) -> int | None:
     return instant
 
 
-def expire_leases(conn: Any) -> None:
-    """Void all leases: whoever held them is known to be gone (one home belongs to one process)."""
-    conn.execute(update(inbox).where(inbox.c.state == "running").values(lease_until_ms=0))
+def expire_leases(conn: Any, owner: str) -> None:
+    """Void the leases of an owner and of all whose names begin with that, who are known to be gone; "": all."""
+    held = inbox.c.lease_owner.startswith(owner, autoescape=True)
+    conn.execute(update(inbox).where(inbox.c.state == "running", held).values(lease_until_ms=0))
 
 
 def count_open(conn: Any) -> int:

@@ -104,9 +104,10 @@ def pending(conn: Any, address: str) -> list[PendingPart]:
     ]
 
 
-def expire_leases(conn: Any) -> None:
-    """Void all leases: whoever held them is known to be gone (one home belongs to one process)."""
-    conn.execute(update(outbox).where(outbox.c.state == "sending").values(lease_until_ms=0))
+def expire_leases(conn: Any, owner: str) -> None:
+    """Void the leases of an owner and of all whose names begin with that, who are known to be gone; "": all."""
+    held = outbox.c.lease_owner.startswith(owner, autoescape=True)
+    conn.execute(update(outbox).where(outbox.c.state == "sending", held).values(lease_until_ms=0))
 
 
 def claim_head(conn: Any, address: str, owner: str, now_ms: int) -> list[PendingPart]:

@@ -7,23 +7,23 @@ from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import quote, unquote
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StrictInt, ValidationInfo, field_validator
 
 from core.contracts.json import JsonObject
 from core.settings.budgets import UNLIMITED, BudgetSettings
 from core.settings.components import ComponentTable
-from core.settings.secrets import SHORTEST_SECRET, secret_values
+from core.settings.secrets import SHORTEST_SECRET, secret_values, url_password
 from core.settings.timezone import system_timezone
 from core.settings.values import (
     AbsolutePath,
+    DatabaseUrl,
     EngineNames,
     Lower,
-    NotSupportedYet,
     PrincipalText,
     Seconds,
     Secret,
-    SqliteUrl,
     Upper,
     Url,
     Zone,
@@ -180,25 +180,30 @@ class Settings(BaseModel):
     )
 
     # The database
-    database_url: SqliteUrl | None = Field(
+    database_url: DatabaseUrl | None = Field(
         default=None,
         validation_alias="DATABASE_URL",
-        description="sqlite:///path of the database file (relative: in the home); rekku.db in the home by default.",
+        description="sqlite:///path of a file (relative: in the home), mariadb://user:password@host/name or "
+        "postgresql://user:password@host/name; rekku.db in the home by default.",
     )
-    db_host: Annotated[str | None, NotSupportedYet] = Field(
-        default=None, validation_alias="DB_HOST", description="MariaDB's host; not supported yet."
+    db_host: str | None = Field(
+        default=None,
+        min_length=1,
+        validation_alias="DB_HOST",
+        description="MariaDB's host: with it MariaDB is used, in place of DATABASE_URL.",
     )
-    db_port: Annotated[StrictInt | None, NotSupportedYet] = Field(
-        default=None, validation_alias="DB_PORT", description="MariaDB's port; not supported yet."
+    db_port: StrictInt = Field(
+        default=3306, ge=1, le=65535, validation_alias="DB_PORT", description="MariaDB's port."
     )
-    db_user: Annotated[str | None, NotSupportedYet] = Field(
-        default=None, validation_alias="DB_USER", description="MariaDB's user; not supported yet."
+    db_user: str = Field(default="rekku", min_length=1, validation_alias="DB_USER", description="MariaDB's user.")
+    db_pass: SecretStr | None = Field(
+        default=None, validation_alias="DB_PASS", description="MariaDB's password; none by default."
     )
-    db_pass: Annotated[SecretStr | None, NotSupportedYet] = Field(
-        default=None, validation_alias="DB_PASS", description="MariaDB's password; not supported yet."
-    )
-    db_name: Annotated[str | None, NotSupportedYet] = Field(
-        default=None, validation_alias="DB_NAME", description="MariaDB's database; not supported yet."
+    db_name: str = Field(
+        default="rekku",
+        min_length=1,
+        validation_alias="DB_NAME",
+        description="MariaDB's database; created at the first start where the user may.",
     )
 
     # The log
@@ -240,10 +245,37 @@ class Settings(BaseModel):
         telegram = info.data.get("telegram_trainer_id")
         return ids if telegram is None else ids | {f"telegram:{telegram}"}
 
+    @field_validator("db_port", "db_user", "db_pass", "db_name")
+    @classmethod
+    def _for_a_host(cls, value: object, info: ValidationInfo) -> object:
+        if info.data.get("db_host") is None and "db_host" in info.data:
+            raise ValueError("has no effect without DB_HOST: set that too, or unset this")
+        return value
+
+    @field_validator("db_host")
+    @classmethod
+    def _one_database(cls, host: str | None, info: ValidationInfo) -> str | None:
+        if host is not None and info.data.get("database_url") is not None:
+            raise ValueError("DATABASE_URL is set too: unset one of them")
+        return host
+
+    @property
+    def database_server(self) -> SecretStr | None:
+        """The URL of the database server, None where the database is a SQLite file."""
+        if self.db_host is not None:
+            account = quote(self.db_user, safe="")
+            if self.db_pass is not None:
+                account += f":{quote(self.db_pass.get_secret_value(), safe='')}"
+            host = f"[{self.db_host}]" if ":" in self.db_host else self.db_host
+            return SecretStr(f"mariadb://{account}@{host}:{self.db_port}/{quote(self.db_name, safe='')}")
+        if self.database_url is None or self.database_url.get_secret_value().startswith("sqlite:"):
+            return None
+        return self.database_url
+
     @property
     def database_path(self) -> Path:
-        """The SQLite file."""
-        if self.database_url is None:
+        """The SQLite file; without meaning where there is a `database_server`."""
+        if self.database_url is None or self.database_server is not None:
             return self.home / "rekku.db"
         return self.home / Path(self.database_url.get_secret_value().removeprefix("sqlite:///")).expanduser()
 
@@ -268,9 +300,13 @@ class Settings(BaseModel):
         found: dict[str, str] = {name: secret.get_secret_value() for name, secret in self.expanded_secrets.items()}
         for attribute, key in KEYS.items():
             value = getattr(self, attribute)
-            # A database of this version is a file: its URL holds no password.
-            if isinstance(value, SecretStr) and attribute != "database_url":
+            if not isinstance(value, SecretStr):
+                continue
+            if attribute != "database_url":
                 found[key] = value.get_secret_value()
+            elif password := url_password(value.get_secret_value()):
+                # Whole, a URL of a file is no secret; a password may turn up alone, escaped or not.
+                found |= {f"{key} password": unquote(password), f"{key} password, escaped": password}
         for kind, tables in self.components.items():
             for name, table in tables.items():
                 found.update(secret_values(f"{kind}.{name}", table.values))

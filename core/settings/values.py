@@ -14,7 +14,11 @@ from core.contracts.inputs import Principal
 from core.settings.secrets import SHORTEST_SECRET
 from core.settings.timezone import check_timezone
 
-_ONLY_SQLITE = "MariaDB and PostgreSQL are not supported by this version yet"
+_DATABASES = "sqlite:///path, mariadb://user:password@host/name or postgresql://user:password@host/name"
+
+
+SERVERS = ("mariadb", "mysql", "postgresql", "postgres")
+"""What the URL of a database server may begin with."""
 
 
 def listed(separator: str) -> BeforeValidator:
@@ -86,20 +90,24 @@ def _secret(secret: SecretStr) -> SecretStr:
     return secret
 
 
-def _sqlite_url(url: SecretStr) -> SecretStr:
+def _database_url(url: SecretStr) -> SecretStr:
     text = url.get_secret_value()
-    if not text.startswith("sqlite:"):
-        raise ValueError(f"{_ONLY_SQLITE}: write sqlite:///path, or unset it for rekku.db in REKKU_HOME")
-    path = text.removeprefix("sqlite:///")
-    if path == text or not path or path == ":memory:" or "?" in path:
-        raise ValueError("must be sqlite:///path, with the path of a file and nothing behind it")
+    kind, separator, _ = text.partition(":")
+    if kind == "sqlite":
+        path = text.removeprefix("sqlite:///")
+        if path == text or not path or path == ":memory:" or "?" in path:
+            raise ValueError("must be sqlite:///path, with the path of a file and nothing behind it")
+        return url
+    if not separator or kind.partition("+")[0] not in SERVERS:
+        raise ValueError(f"must be {_DATABASES}; unset it for rekku.db in REKKU_HOME")
+    try:
+        parts = urlsplit(text)
+        sound = bool(parts.hostname) and len(parts.path) > 1 and (parts.port or 1) > 0
+    except ValueError:
+        sound = False
+    if not sound:
+        raise ValueError(f"must be {_DATABASES}; escape what is special in a password, as %40 for @")
     return url
-
-
-def _no_server(value: object) -> object:
-    if value is not None:
-        raise ValueError(f"{_ONLY_SQLITE}: unset it")
-    return value
 
 
 Upper = BeforeValidator(_upper)
@@ -111,5 +119,4 @@ EngineNames = Annotated[tuple[str, ...], AfterValidator(_engines), listed(","), 
 Seconds = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Url = Annotated[str, AfterValidator(_url)]
 Secret = Annotated[SecretStr, AfterValidator(_secret)]
-SqliteUrl = Annotated[SecretStr, AfterValidator(_sqlite_url)]
-NotSupportedYet = AfterValidator(_no_server)
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]

@@ -12,8 +12,8 @@ from core.contracts.errors import HomeInUse, StorageError
 class HomeLock:
     """Held from `take` until `release` or the end of the process, however that comes."""
 
-    def __init__(self, home: Path) -> None:
-        self._path = home / "lock"
+    def __init__(self, home: Path, name: str = "lock") -> None:
+        self._path = home / name
         self._descriptor: int | None = None
 
     def take(self) -> None:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import inspect, text
 
 from core.contracts.errors import StorageError
-from core.contracts.services import Database
 from core.storage.tables import metadata
 
-HEAD = "0003"
+T = TypeVar("T")
+
+HEAD = "0004"
 """The newest migration; a test compares it with the folder."""
 
 VERSION_TABLE = (
-    "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, "
+    "CREATE TABLE IF NOT EXISTS alembic_version (version_num VARCHAR(32) NOT NULL, "
     "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
 )
 """As Alembic itself creates it."""
@@ -30,7 +32,17 @@ def revision(conn: Any) -> str:
     return conn.execute(text("SELECT version_num FROM alembic_version")).scalar() or ""
 
 
-async def upgrade(database: Database) -> str:
+class Upgradable(Protocol):
+    """A database whose schema can be changed."""
+
+    async def read(self, fn: Callable[[Any], T]) -> T:
+        """See `core.contracts.services.Database`."""
+
+    async def exclusively(self, fn: Callable[[Any], T]) -> T:
+        """Run `fn(conn)` in a transaction while no other process runs one of these, however long it takes."""
+
+
+async def upgrade(database: Upgradable) -> str:
     """Bring the schema to HEAD and return the revision that was found; raises StorageError for a newer one."""
     found = await database.read(revision)
     if found == HEAD:
@@ -40,12 +52,24 @@ async def upgrade(database: Database) -> str:
             f"The database has schema {found}, this version of Rekku knows up to {HEAD}.",
             cure="Install the newer version of Rekku again, or restore a backup made before the upgrade.",
         )
-    await database.transact(create_all if not found else migrate)
+    await database.exclusively(bring_up_to_date)
     return found
 
 
+def bring_up_to_date(conn: Any) -> None:
+    """Bring the schema to HEAD, unless another process has done so meanwhile."""
+    found = revision(conn)
+    if not found:
+        create_all(conn)
+    elif found < HEAD:
+        migrate(conn)
+
+
 def create_all(conn: Any) -> None:
-    """Create every table of an empty database at once; a test shows that the migrations lead to the same."""
+    """Create every table of an empty database at once; a test shows that the migrations lead to the same.
+
+    Where creating a table cannot be undone (MariaDB), what an interrupted first start has left is completed.
+    """
     metadata.create_all(conn)
     conn.execute(text(VERSION_TABLE))
     conn.execute(text("INSERT INTO alembic_version (version_num) VALUES (:head)"), {"head": HEAD})

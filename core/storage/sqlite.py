@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -19,11 +19,19 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
 from core.contracts.errors import StorageError, StorageUnavailable
+from core.storage.transaction import (
+    CLOSED,
+    ENDED_BY_ITSELF,
+    ENDING,
+    FALLEN_BEHIND,
+    MAX_WAITING,
+    as_error,
+    refuse_ending,
+)
 
 T = TypeVar("T")
 
 MAX_GROUP = 64
-MAX_WAITING = 10_000
 BUSY_TIMEOUT_S = 5.0
 PASSING = frozenset(
     (
@@ -37,9 +45,6 @@ PASSING = frozenset(
     )
 )
 """Result codes of what may be over in a while (https://sqlite.org/rescode.html); the others stay as they are."""
-
-
-ENDED_BY_ITSELF = "A transaction function must not commit, roll back or close: that is done for it."
 
 
 @dataclass(slots=True)
@@ -96,6 +101,11 @@ class SqliteDatabase:
         self._threads: list[threading.Thread] = []
         self._closed = False
 
+    @property
+    def where(self) -> str:
+        """Where it is, for people."""
+        return str(self.path or "memory")
+
     async def start(self) -> None:
         """Open the file; raises StorageError that says what to do when it cannot be opened or is damaged."""
         loop = asyncio.get_running_loop()
@@ -133,17 +143,21 @@ class SqliteDatabase:
         """Run `fn(conn)` in the writer thread; see `core.contracts.services.Database`."""
         return await self._submit(self._jobs, fn, durable)
 
+    async def exclusively(self, fn: Callable[[Any], T]) -> T:
+        """Run `fn(conn)` in the writer thread: a home belongs to one process, and each transaction is alone there."""
+        return await self.transact(fn)
+
     async def read(self, fn: Callable[[Any], T]) -> T:
         """Run `fn(conn)` in the reader thread, on a snapshot."""
         return await self._submit(self._reads, fn, False)
 
     async def _submit(self, jobs: queue.SimpleQueue[_Job | None], fn: Callable[[Any], T], durable: bool) -> T:
         if self._closed or not self._threads:
-            raise StorageUnavailable("The database is closed.")
+            raise StorageUnavailable(CLOSED)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         if jobs.qsize() >= MAX_WAITING:
-            raise StorageUnavailable("The database has fallen too far behind; nothing more is taken.")
+            raise StorageUnavailable(FALLEN_BEHIND)
         jobs.put(_Job(fn, durable, loop, future))
         return await future
 
@@ -185,8 +199,8 @@ class SqliteDatabase:
         conn.exec_driver_sql("SELECT count(*) FROM sqlite_master")
         if name == "reader":
             conn.exec_driver_sql("PRAGMA query_only=ON")  # what is written in a snapshot would be lost silently
-        for method in ("commit", "rollback", "close"):
-            setattr(conn, method, _refuse)
+        for method in ENDING:
+            setattr(conn, method, refuse_ending)
         return conn
 
     def _serve(
@@ -295,23 +309,15 @@ class SqliteDatabase:
         await self.read(copy)
 
 
-def _refuse() -> NoReturn:
-    raise StorageError(ENDED_BY_ITSELF)
-
-
 def _driver(conn: Connection) -> sqlite3.Connection:
     driver = conn.connection.driver_connection
     assert isinstance(driver, sqlite3.Connection)
     return driver
 
 
-def _translated(error: BaseException) -> BaseException:
+def _translated(error: BaseException) -> Exception:
     """Turn the driver's errors into ours; leave everything else as it is."""
-    if isinstance(error, StopIteration):
-        return RuntimeError("a StopIteration escaped; give next() a default")  # no future takes it as it is
-    if not isinstance(error, Exception):
-        # An exit, an interrupt or a cancellation of fn's own making is none of the one who awaits it.
-        return RuntimeError(f"a transaction function raised {type(error).__name__}")
+    error = as_error(error)
     original = error.orig if isinstance(error, DBAPIError) else error
     # An extended code holds the primary one in its lowest byte.
     if isinstance(original, sqlite3.Error) and getattr(original, "sqlite_errorcode", 0) & 0xFF in PASSING:

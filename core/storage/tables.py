@@ -33,11 +33,16 @@ class _Storable(TypeDecorator[str]):
 
 Id = BigInteger().with_variant(Integer, "sqlite")
 LongText = _Storable(Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb"))
-Words = _Storable(Text())
+Words = LongText
 Key = _Storable(String(190))
 Word = String(40)
 
-_MYSQL: dict[str, Any] = {"mysql_charset": "utf8mb4", "mysql_engine": "InnoDB"}
+_MYSQL: dict[str, Any] = {
+    "mysql_charset": "utf8mb4",
+    # Texts are equal when they are the same, as in the other two: no folding of case or accents, no padding.
+    "mysql_collate": "utf8mb4_nopad_bin",
+    "mysql_engine": "InnoDB",
+}
 
 inbox = Table(
     "inbox",
@@ -66,6 +71,9 @@ inbox = Table(
     **_MYSQL,
 )
 """What came in. state: scheduled (an instant that the schedule looks after), waiting, running, done."""
+
+lanes = Table("lanes", metadata, Column("lane", String(400), primary_key=True), **_MYSQL)
+"""One row a lane, to be locked by whoever claims in it; on SQLite, where one process writes, there are none."""
 
 sessions = Table(
     "sessions",

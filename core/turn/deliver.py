@@ -47,8 +47,13 @@ class Deliverer:
         interfaces: Callable[[], Mapping[str, InterfaceBase]],
         reached: Callable[[str], None],
         instead: Callable[[PendingPart, str], Awaitable[list[tuple[Part, float]]]],
+        scan_every_s: float = RESCAN_EVERY_S,
     ) -> None:
-        """`instead(part, reason)`: what is to be sent in place of a part that becomes a dead letter."""
+        """`instead(part, reason)`: what is to be sent in place of a part that becomes a dead letter.
+
+        scan_every_s: how soon what another process puts into the outbox is noticed.
+        """
+        self._scan_every_s = scan_every_s
         self._owner = owner
         self._database = database
         self._clock = clock
@@ -96,6 +101,11 @@ class Deliverer:
             if address not in self._waits:
                 self._unsettled.setdefault(row_id, (address, asyncio.get_running_loop().create_future()))
             self._wake_address(address)
+
+    @property
+    def busy(self) -> int:
+        """How many addresses are being delivered to now; those that have to wait for a time are left out."""
+        return len(self._addresses.keys() - self._waits)
 
     async def settled(self, rows: list[tuple[int, str]]) -> None:
         """Wait until each of these rows was sent, buried or has failed once, or has to wait for one that did.
@@ -274,7 +284,7 @@ class Deliverer:
 
     async def _keep_scanning(self) -> None:
         while True:
-            await asyncio.sleep(RESCAN_EVERY_S)
+            await asyncio.sleep(self._scan_every_s)
             try:
                 await self._scan()
             except StorageError as error:

@@ -33,8 +33,16 @@ STOPPED = "Stopped."
 class Dispatcher:
     """Runs what is in the inbox. `settled(row_ids)` waits until these outbox rows were sent or have failed once."""
 
-    def __init__(self, env: TurnEnvironment, settled: Callable[[list[tuple[int, str]]], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        env: TurnEnvironment,
+        settled: Callable[[list[tuple[int, str]]], Awaitable[None]],
+        *,
+        scan_every_s: float = SCAN_EVERY_S,
+    ) -> None:
+        """scan_every_s: how soon what another process puts into the inbox is noticed."""
         self._env = env
+        self._scan_every_s = scan_every_s
         self._settled = settled
         self._cache = CatalogueTextCache()
         self._lanes: dict[str, asyncio.Task[None]] = {}
@@ -284,11 +292,11 @@ class Dispatcher:
         for input_id in passing:
             self._pass_by(input_id)
         if next_ms is None:
-            return SCAN_EVERY_S
-        return min(max((next_ms - now_ms) / 1000, 0.0), SCAN_EVERY_S)
+            return self._scan_every_s
+        return min(max((next_ms - now_ms) / 1000, 0.0), self._scan_every_s)
 
     async def _keep_scanning(self) -> None:
-        wait_s = SCAN_EVERY_S
+        wait_s = self._scan_every_s
         while True:
             try:
                 async with asyncio.timeout(wait_s):

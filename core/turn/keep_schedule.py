@@ -29,10 +29,16 @@ PAGE = 200
 
 
 class ScheduleKeeper:
-    """Fires what is due. `taken_up()`: called when an input was put into the inbox."""
+    """Fires what is due. `taken_up()`: called when an input was put into the inbox.
 
-    def __init__(self, env: TurnEnvironment, taken_up: Callable[[], None]) -> None:
+    look_every_s: the longest sleep, how soon a reminder that another process set is noticed.
+    """
+
+    def __init__(
+        self, env: TurnEnvironment, taken_up: Callable[[], None], *, look_every_s: float = LOOK_EVERY_S
+    ) -> None:
         self._env = env
+        self._look_every_s = look_every_s
         self._taken_up = taken_up
         self._news = asyncio.Event()
 
@@ -76,8 +82,8 @@ class ScheduleKeeper:
                 return 0.0
         next_ms = await env.database.read(reminders.next_instant)
         if next_ms is None:
-            return LOOK_EVERY_S
-        return min(max((next_ms - env.clock.now_ms()) / 1000, 0.0), LOOK_EVERY_S)
+            return self._look_every_s
+        return min(max((next_ms - env.clock.now_ms()) / 1000, 0.0), self._look_every_s)
 
     async def _fire(self, found: list[DueInstant]) -> bool:
         """Fire instants: those of one chat in order, chats side by side. False when the database is away."""

@@ -114,6 +114,7 @@ class Receiver:
         alone = env.people.alone(edit.principal, edit.address)
 
         def store(conn: Any) -> tuple[int, bool, bool]:
+            inbox.take_turns(conn, str(edit.address))  # nobody may begin with what is being replaced
             input_id, duplicate = inbox.put(conn, edit, now_ms, passes_lanes=False, state="done")
             if duplicate:
                 return input_id, True, False

@@ -18,8 +18,6 @@ from tests.faults.child import DIED
 from tests.faults.children import Children
 from tests.faults.outside import Said
 
-pytestmark = pytest.mark.xdist_group("matrix")  # one process runs them all, side by side
-
 TAKEN_IN = ("input committed", "input claimed")
 ASKED = ("engine replied", "reply recorded")
 DONE = ("action done", "before commit", "after commit")

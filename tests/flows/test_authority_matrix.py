@@ -21,7 +21,7 @@ from core.app import App
 from core.contracts.engine import EngineRequest, Source
 from core.contracts.inputs import Principal, Role
 from core.contracts.json import JsonObject
-from core.services import outbox, roles
+from core.services import roles
 from core.settings import Access, ComponentTable, Settings
 from core.settings.budgets import BudgetSettings, GuestBudget, UserBudget
 from core.testing import ScriptedEngine
@@ -89,10 +89,6 @@ class Scene:
     async def settle(self) -> None:
         await self.api.world.until(lambda: not self.api.world.waiting)
         await self.app.drained()
-        for _ in range(500):
-            if not await self.app.database.read(outbox.open_addresses):
-                return
-            await asyncio.sleep(0.01)
 
     def executed(self) -> set[str]:
         """Return the names of all that was executed: files that were made, and messages to the victim."""

@@ -16,8 +16,6 @@ from core.settings import Access, ComponentTable
 from core.testing import RunningApp, ScriptedEngine, actions, message, running_app
 from tests.support.terminal_plugin import processes_with
 
-pytestmark = pytest.mark.xdist_group("terminal flow")  # they look at the machine's processes
-
 SECONDS_OF_A_TEST = 30
 
 

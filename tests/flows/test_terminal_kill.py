@@ -16,8 +16,6 @@ import pytest
 
 from tests.support.terminal_plugin import processes_with
 
-pytestmark = pytest.mark.xdist_group("terminal kill")  # they look at the machine's processes
-
 ROOT = Path(__file__).parents[2]
 WITHIN_S = 30.0
 SLEEPING = "sleep\0" + "743.5"

@@ -156,14 +156,16 @@ def test_a_program_can_make_settings_of_its_own(tmp_path: Path) -> None:
         ({"OPENAI_BASE_URL": "http://u:geheim1@localhost"}, ["OPENAI_BASE_URL", "take them out"]),
         ({"OPENAI_API_KEY": "short"}, ["OPENAI_API_KEY", "5 characters are too few"]),
         (
-            {"DATABASE_URL": "postgresql://u:geheim1@db/x"},
-            ["DATABASE_URL", "MariaDB and PostgreSQL are not supported"],
+            {"DATABASE_URL": "postgresql://u:geheim1@db"},
+            ["DATABASE_URL", "must be sqlite:///path, mariadb://user:password@host/name"],
         ),
-        ({"DATABASE_URL": "mysql://u:geheim1@db/x"}, ["DATABASE_URL", "are not supported by this version yet"]),
+        ({"DATABASE_URL": "oracle://u:geheim1@db/x"}, ["DATABASE_URL", "must be sqlite:///path"]),
+        ({"DATABASE_URL": "mariadb://u:geheim1@db:port/x"}, ["DATABASE_URL", "escape what is special"]),
         ({"DATABASE_URL": "sqlite:///:memory:"}, ["DATABASE_URL", "the path of a file"]),
-        ({"DB_HOST": "db"}, ["DB_HOST", "are not supported by this version yet", "unset it"]),
-        ({"DB_PORT": "3306"}, ["DB_PORT", "are not supported by this version yet"]),
-        ({"DB_PASS": "geheim1"}, ["DB_PASS", "are not supported by this version yet"]),
+        ({"DB_HOST": "db", "DATABASE_URL": "sqlite:///x.db"}, ["DB_HOST", "DATABASE_URL is set too"]),
+        ({"DB_PORT": "3306"}, ["DB_PORT", "has no effect without DB_HOST"]),
+        ({"DB_HOST": "db", "DB_PORT": "0"}, ["DB_PORT", "greater than or equal to 1"]),
+        ({"DB_PASS": "geheim1"}, ["DB_PASS", "has no effect without DB_HOST"]),
     ],
 )
 def test_a_wrong_variable_is_refused(tmp_path: Path, env: dict[str, str], parts: list[str]) -> None:
@@ -280,7 +282,7 @@ def test_no_mistake_shows_a_secret(tmp_path: Path) -> None:
         TRAINER_IDS=KEY,
         REKKU_LOG_FORMAT=KEY,
         OPENAI_BASE_URL=f"ftp://user:{KEY}@host",
-        DATABASE_URL=f"postgres://u:{KEY}@h/d",
+        DATABASE_URL=f"postgres://u:{KEY}@h",
         TELEGRAM_BOT_TOKEN=f"{KEY} x",
     )
     assert KEY not in text
@@ -445,3 +447,27 @@ def test_a_home_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.raises(ConfigurationError, match="cannot be written"):
         ensure_home(Settings(home=tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("env", "url"),
+    [
+        ({}, None),
+        ({"DATABASE_URL": "sqlite:///x.db"}, None),
+        ({"DATABASE_URL": "postgres://u:p%40ss@h/d"}, "postgres://u:p%40ss@h/d"),
+        ({"DB_HOST": "db"}, "mariadb://rekku@db:3306/rekku"),
+        (
+            {"DB_HOST": "::1", "DB_PORT": "3307", "DB_USER": "a:b", "DB_PASS": "p@ss/word", "DB_NAME": "my db"},
+            "mariadb://a%3Ab:p%40ss%2Fword@[::1]:3307/my%20db",
+        ),
+    ],
+)
+def test_the_server_of_the_database(tmp_path: Path, env: dict[str, str], url: str | None) -> None:
+    server = load(tmp_path, **env).database_server
+    assert (server.get_secret_value() if server else None) == url
+
+
+def test_the_password_of_a_database_is_masked_in_both_its_forms(tmp_path: Path) -> None:
+    secrets = load(tmp_path, DATABASE_URL="mariadb://u:p%40ssword@h/d").secrets()
+    assert {"p@ssword", "p%40ssword"} <= set(secrets.values())
+    assert "geheim12" in load(tmp_path, DB_HOST="h", DB_PASS="geheim12").secrets().values()

@@ -23,8 +23,6 @@ from plugins.terminal.sandbox import Command, Limits, Places
 from tests.support.plugin_context import equip, turn
 from tests.support.terminal_plugin import Bench, make_home, processes_with, started
 
-pytestmark = pytest.mark.xdist_group("commands")  # they look at the machine's processes
-
 
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:

@@ -22,7 +22,7 @@ import pytest
 
 from tests.support.terminal_plugin import Bench, processes_with, require, started
 
-pytestmark = [pytest.mark.service, pytest.mark.xdist_group("escapes")]  # they look at the machine's processes
+pytestmark = pytest.mark.service
 
 OPEN = """
 import json, os, sys

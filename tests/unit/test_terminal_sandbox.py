@@ -16,7 +16,7 @@ import pytest
 
 from tests.support.terminal_plugin import Bench, processes_with, require, started
 
-pytestmark = [pytest.mark.service, pytest.mark.xdist_group("sandbox")]  # they look at the machine's processes
+pytestmark = pytest.mark.service
 
 IS_ROOT = os.geteuid() == 0
 

@@ -15,8 +15,6 @@ import pytest
 from core.contracts.errors import ActionFailed
 from tests.support.terminal_plugin import Bench, make_home, processes_with, started
 
-pytestmark = pytest.mark.xdist_group("sessions")  # they look at the machine's processes
-
 SECONDS_OF_A_TEST = 30
 
 

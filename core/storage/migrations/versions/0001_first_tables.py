@@ -18,7 +18,11 @@ Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 LongText = sa.Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
 Key = sa.String(190)
 Word = sa.String(40)
-MYSQL: dict[str, Any] = {"mysql_charset": "utf8mb4", "mysql_engine": "InnoDB"}
+MYSQL: dict[str, Any] = {
+    "mysql_charset": "utf8mb4",
+    "mysql_collate": "utf8mb4_nopad_bin",
+    "mysql_engine": "InnoDB",
+}
 
 
 def upgrade() -> None:
@@ -71,7 +75,7 @@ def upgrade() -> None:
         sa.Column("principal", Key, nullable=False),
         sa.Column("origin", Word, nullable=False),
         sa.Column("state", Word, nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("reason", LongText, nullable=False),
         sa.Column("steps", sa.Integer(), nullable=False),
         sa.Column("started_at_ms", sa.BigInteger(), nullable=False),
         sa.Column("ended_at_ms", sa.BigInteger(), nullable=False),
@@ -117,7 +121,7 @@ def upgrade() -> None:
         sa.Column("effect", Word, nullable=False),
         sa.Column("principal", Key, nullable=False),
         sa.Column("status", Word, nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("reason", LongText, nullable=False),
         sa.Column("output", LongText),
         sa.Column("tainted", sa.Boolean(), nullable=False),
         sa.Column("approval_id", Word, nullable=False),
@@ -151,7 +155,7 @@ def upgrade() -> None:
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("not_before_ms", sa.BigInteger(), nullable=False),
         sa.Column("expires_at_ms", sa.BigInteger(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("reason", LongText, nullable=False),
         sa.Column("message_id", Key, nullable=False),
         sa.Column("lease_owner", Word, nullable=False),
         sa.Column("lease_epoch", sa.Integer(), nullable=False),
@@ -174,7 +178,7 @@ def upgrade() -> None:
         sa.Column("hash", sa.String(64), nullable=False),
         sa.Column("principal", Key, nullable=False),
         sa.Column("approver", Key, nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("reason", LongText, nullable=False),
         sa.Column("state", Word, nullable=False),
         sa.Column("scope", Word, nullable=False),
         sa.Column("decided_by", Key, nullable=False),

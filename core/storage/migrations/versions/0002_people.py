@@ -12,7 +12,11 @@ down_revision = "0001"
 
 Key = sa.String(190)
 Word = sa.String(40)
-MYSQL: dict[str, Any] = {"mysql_charset": "utf8mb4", "mysql_engine": "InnoDB"}
+MYSQL: dict[str, Any] = {
+    "mysql_charset": "utf8mb4",
+    "mysql_collate": "utf8mb4_nopad_bin",
+    "mysql_engine": "InnoDB",
+}
 
 
 def upgrade() -> None:

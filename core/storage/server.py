@@ -1,0 +1,364 @@
+"""MariaDB (aiomysql) and PostgreSQL (asyncpg): the same transaction functions as on SQLite, on a pool of connections.
+
+A function runs again whole after a deadlock, a conflict with another process or a connection that was lost before
+its commit had begun. Where the commit itself was cut off nobody can know whether it happened: that is told as
+StorageUnavailable, and whoever asked looks at the tables again, as after a crash of this process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sqlalchemy import URL, event, make_url, text
+from sqlalchemy.exc import DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from core.contracts.errors import ConfigurationError, StorageError, StorageUnavailable
+from core.storage import server_errors
+from core.storage.server_errors import Meaning
+from core.storage.transaction import CLOSED, ENDING, FALLEN_BEHIND, MAX_WAITING, as_error, refuse_ending
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+T = TypeVar("T")
+
+WRITERS = 6
+READERS = 3
+"""Connections of one process: a small server grants a hundred to all of them together."""
+
+RECYCLED_AFTER_S = 1800
+CONNECT_S = 10.0
+LONGEST_S = 20.0
+"""One run of a function, its wait for a connection included: a server that hangs must not hang all who ask."""
+
+LOCK_WAIT_S = 10
+ADVISORY_KEY = 0x52656B6B75
+EXCLUSIVE_S = 3600.0
+EXCLUSIVE_PAUSE_S = 0.5
+EXCLUSIVE_TRIES = 600
+RUNS = 8
+FIRST_PAUSE_S = 0.005
+STOP_S = 10.0
+CLOSE_S = 3.0
+OLDEST_MARIADB = (10, 5)
+OLDEST_POSTGRESQL = (13, 0)
+
+UNKNOWN_COMMIT = "The database went away while it committed: whether it did is not known yet."
+CAUGHT = "A transaction function went on after an error of the database, which had undone its transaction."
+_FAILED = "rekku_statement_failed"
+
+
+class ServerDatabase:
+    """The `Database` of a server. `url`: mariadb://, mysql:// or postgresql://, with user, password and name."""
+
+    def __init__(self, url: str, *, read_only: bool = False) -> None:
+        self.url = normalized(url)
+        self.dialect = self.url.get_backend_name()
+        self.where = f"{self.url.host or 'localhost'}:{self.url.port or self._default_port}/{self.url.database}"
+        self._read_only = read_only
+        self._engines: tuple[AsyncEngine, AsyncEngine] | None = None
+        self._running: set[asyncio.Task[Any]] = set()
+        self._largest_packet = 0
+
+    @property
+    def _default_port(self) -> int:
+        return 5432 if self.dialect == "postgresql" else 3306
+
+    async def start(self) -> None:
+        """Connect once, and create the database where it is missing and this user may.
+
+        Raises StorageUnavailable when the server cannot be reached, and StorageError that says what to do when it
+        lets nobody in or is too old.
+        """
+        engines = (self._engine("READ COMMITTED", WRITERS), self._engine("REPEATABLE READ", READERS))
+        self._engines = engines
+        try:
+            await self._look_at_server()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Finish what runs, and close."""
+        engines, self._engines = self._engines, None
+        if self._running:
+            await asyncio.wait(self._running, timeout=STOP_S)
+        for engine in engines or ():
+            with contextlib.suppress(Exception):  # a server that is gone cannot be said goodbye to
+                async with asyncio.timeout(STOP_S):
+                    await engine.dispose()
+
+    async def transact(self, fn: Callable[[Any], T], *, durable: bool = True) -> T:
+        """Run `fn(conn)` in a transaction; see `core.contracts.services.Database`."""
+        if self._read_only:
+            raise StorageError("This database was opened for reading.")
+        return await self._to_the_end(self._repeated(fn, durable=durable, write=True))
+
+    async def exclusively(self, fn: Callable[[Any], T]) -> T:
+        """Run `fn(conn)` in a transaction while no other process runs one of these, however long it takes.
+
+        Raises StorageUnavailable when another one takes longer than a few minutes.
+        """
+        for _ in range(EXCLUSIVE_TRIES):
+            result: list[T] = []
+
+            def alone(conn: Any) -> bool:
+                if not self._locked(conn):
+                    return False
+                try:
+                    result[:] = [fn(conn)]  # noqa: B023 - it is awaited below, in the same round
+                finally:
+                    self._unlock(conn)
+                return True
+
+            work = self._repeated(alone, durable=True, write=True, longest_s=EXCLUSIVE_S)
+            if await self._to_the_end(work):
+                return result[0]
+            await asyncio.sleep(EXCLUSIVE_PAUSE_S)
+        raise StorageUnavailable(
+            f"Another process has been changing the schema of {self.where} for long.",
+            cure="Wait until it is done, or end it.",
+        )
+
+    def _locked(self, conn: Any) -> bool:
+        if self.dialect == "postgresql":
+            taken = conn.execute(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": ADVISORY_KEY}).scalar()
+        else:
+            taken = conn.execute(text("SELECT GET_LOCK(CONCAT('rekku ', LEFT(DATABASE(), 50)), 0)")).scalar()
+        return bool(taken)
+
+    def _unlock(self, conn: Any) -> None:
+        """Let go of the lock where it is the connection's; PostgreSQL's ends with the transaction."""
+        if self.dialect == "mariadb":
+            with contextlib.suppress(DBAPIError):  # it is gone together with a connection that is gone
+                conn.execute(text("SELECT RELEASE_LOCK(CONCAT('rekku ', LEFT(DATABASE(), 50)))"))
+
+    async def read(self, fn: Callable[[Any], T]) -> T:
+        """Run `fn(conn)` on a snapshot that cannot be written to."""
+        return await self._to_the_end(self._repeated(fn, durable=False, write=False))
+
+    async def _to_the_end(self, work: Coroutine[Any, Any, T]) -> T:
+        """Await work that goes on when whoever awaits it is cancelled, as a transaction of SQLite's does."""
+        if self._engines is None:
+            work.close()
+            raise StorageUnavailable(CLOSED)
+        if len(self._running) >= MAX_WAITING:
+            work.close()
+            raise StorageUnavailable(FALLEN_BEHIND)
+        task = asyncio.get_running_loop().create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+        return await asyncio.shield(task)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever awaited it may be gone; it is no news for the loop then
+
+    async def _repeated(
+        self, fn: Callable[[Any], T], *, durable: bool, write: bool, longest_s: float = LONGEST_S
+    ) -> T:
+        lost = 0
+        for run in range(RUNS):
+            try:
+                return await self._run(fn, durable=durable, write=write, longest_s=longest_s)
+            except StorageError:
+                raise
+            except Exception as error:
+                cause = server_errors.cause_in(error)
+                means = server_errors.meaning(cause)
+                lost += means is Meaning.LOST
+                again = means is Meaning.CONFLICT or (means is Meaning.LOST and lost == 1)
+                if again and run < RUNS - 1:
+                    await asyncio.sleep(FIRST_PAUSE_S * 2**run * random.random())  # noqa: S311 - no secret
+                    continue
+                if means is Meaning.FINAL:
+                    error = server_errors.refused(error, self.where)
+                    raise error from error.__cause__
+                if means is Meaning.CONFLICT and cause is not error:
+                    raise
+                raise server_errors.refused(cause, self.where) from error
+        raise AssertionError("the last run returns or raises")
+
+    async def _run(self, fn: Callable[[Any], T], *, durable: bool, write: bool, longest_s: float) -> T:
+        """Run a function once. What the server says comes out as it is, but for what decides by itself."""
+        committing = False
+        try:
+            async with asyncio.timeout(longest_s):
+                async with self._connection(write=write) as conn:
+                    if write and not durable and self.dialect == "postgresql":
+                        await conn.execute(text("SET LOCAL synchronous_commit TO OFF"))
+                    result = await conn.run_sync(self._guarded, fn)
+                    if write:
+                        committing = True
+                        await conn.commit()
+                    return result
+        except (DBAPIError, OSError, EOFError) as error:  # TimeoutError is an OSError
+            if committing and server_errors.meaning(error) is Meaning.LOST:
+                raise StorageUnavailable(UNKNOWN_COMMIT, cure="See `rekku doctor`.") from error
+            raise
+
+    def _guarded(self, conn: Connection, fn: Callable[[Any], T]) -> T:
+        conn.info.pop(_FAILED, None)
+        for method in ENDING:
+            setattr(conn, method, refuse_ending)
+        try:
+            result = fn(conn)
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError) and asyncio.current_task().cancelling():  # type: ignore[union-attr]
+                raise  # our own deadline, which came through the statement that was waited for
+            raised = as_error(error)
+            if raised is error:
+                raise
+            raise raised from error
+        finally:
+            for method in ENDING:
+                delattr(conn, method)
+        if self.dialect == "postgresql" and conn.info.pop(_FAILED, False):
+            raise StorageError(CAUGHT)  # its COMMIT would be a ROLLBACK, without a word
+        return result
+
+    @contextlib.asynccontextmanager
+    async def _connection(self, *, write: bool) -> Any:
+        if self._engines is None:
+            raise StorageUnavailable(CLOSED)
+        conn = self._engines[0 if write else 1].connect()
+        try:
+            await conn.start()
+        except (DBAPIError, OSError, EOFError, PoolTimeout) as error:
+            raise server_errors.cannot_connect(error, self.where) from error
+        try:
+            yield conn
+        finally:
+            # Closing rolls back; a server that hangs does not even do that.
+            with contextlib.suppress(DBAPIError, OSError):
+                async with asyncio.timeout(CLOSE_S):
+                    await conn.close()
+
+    def _engine(self, isolation: str, connections: int) -> AsyncEngine:
+        from sqlalchemy.ext.asyncio import create_async_engine
+
+        read_only = isolation == "REPEATABLE READ"
+        mariadb = self.dialect == "mariadb"
+        arguments: dict[str, Any] = {"timeout": CONNECT_S}
+        if mariadb:
+            # Strict: what does not fit is refused, and never cut off in silence.
+            variables = f"sql_mode='STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', innodb_lock_wait_timeout={LOCK_WAIT_S}"
+            arguments = {"connect_timeout": CONNECT_S, "charset": "utf8mb4", "init_command": f"SET {variables}"}
+        try:
+            engine = create_async_engine(
+                self.url,
+                pool_size=connections,
+                max_overflow=0,
+                pool_timeout=LONGEST_S,
+                pool_recycle=RECYCLED_AFTER_S,
+                isolation_level=isolation,
+                connect_args=arguments,
+            )
+        except (ImportError, NoSuchModuleError) as error:
+            raise ConfigurationError(
+                f"The driver for {self.dialect} is not installed ({error}).",
+                cure="Install it: pip install asyncpg" if not mariadb else "Install it: pip install aiomysql",
+            ) from error
+
+        @event.listens_for(engine.sync_engine, "connect")
+        def prepare(connection: Any, record: Any) -> None:
+            cursor = connection.cursor()
+            if read_only:
+                # PostgreSQL's own level is set with the transaction, so there it is the default of the session.
+                reading = (
+                    "SET SESSION TRANSACTION READ ONLY" if mariadb else "SET default_transaction_read_only TO on"
+                )
+                cursor.execute(reading)
+            if not mariadb:
+                cursor.execute(f"SET lock_timeout TO '{LOCK_WAIT_S}s'")
+                connection.commit()
+            cursor.close()
+
+        @event.listens_for(engine.sync_engine, "handle_error")
+        def note(context: Any) -> None:
+            if context.connection is not None and not context.is_disconnect:
+                context.connection.info[_FAILED] = True
+
+        if mariadb:
+            event.listen(engine.sync_engine, "before_cursor_execute", self._check_size)
+        return engine
+
+    def _check_size(self, conn: Any, cursor: Any, statement: str, parameters: Any, *rest: Any) -> None:
+        """Refuse what the server would answer by closing the connection, which looks like a server that is away."""
+        if not self._largest_packet:
+            return
+        values = parameters.values() if isinstance(parameters, dict) else parameters
+        texts = [value for value in values if isinstance(value, str)]
+        if sum(map(len, texts)) * 4 < self._largest_packet:
+            return
+        size = len(statement) + sum(len(value.encode()) + value.count("'") + value.count("\\") for value in texts)
+        if size >= self._largest_packet:
+            raise StorageError(
+                f"A row of {size} bytes does not fit: the database takes {self._largest_packet} at once.",
+                cure="Set max_allowed_packet = 16M in the configuration of MariaDB, or more.",
+            )
+
+    async def _look_at_server(self) -> None:
+        try:
+            version = await self.read(_version)
+        except StorageError as error:
+            if server_errors.code_of(error.__cause__ or error) not in server_errors.NO_SUCH_DATABASE:
+                raise
+            await self._create_database()
+            version = await self.read(_version)
+        oldest = OLDEST_POSTGRESQL if self.dialect == "postgresql" else OLDEST_MARIADB
+        if version[:2] < oldest:
+            found, needed = (".".join(map(str, each[:2])) for each in (version, oldest))
+            raise StorageError(
+                f"The database at {self.where} is {self.dialect} {found}; {needed} or newer is needed.",
+                cure="Upgrade it.",
+            )
+        if self.dialect == "mariadb":
+            self._largest_packet = await self.read(
+                lambda conn: int(conn.execute(text("SELECT @@max_allowed_packet")).scalar())
+            )
+
+    async def _create_database(self) -> None:
+        """Create the database, connected to the one that every server has."""
+        from sqlalchemy.ext.asyncio import create_async_engine
+
+        server = self.url.set(database="postgres" if self.dialect == "postgresql" else "")
+        engine = create_async_engine(server, isolation_level="AUTOCOMMIT")
+        name = engine.dialect.identifier_preparer.quote(self.url.database or "")
+        options = "ENCODING 'UTF8' TEMPLATE template0" if self.dialect == "postgresql" else "CHARACTER SET utf8mb4"
+        try:
+            async with asyncio.timeout(LONGEST_S), engine.connect() as conn:
+                await conn.execute(text(f"CREATE DATABASE {name} {options}"))
+        except (DBAPIError, OSError) as error:
+            if server_errors.code_of(error) in (1007, "42P04", "23505"):
+                return  # another process was faster
+            raise StorageError(
+                f"There is no database at {self.where}, and it cannot be created: {server_errors.reason(error)}.",
+                cure="Create it, or give the user the right to, and start again.",
+            ) from error
+        finally:
+            await engine.dispose()
+
+
+def normalized(url: str) -> URL:
+    """Return a URL with the driver that we use; raises ConfigurationError for one that names no database."""
+    parsed = make_url(url)
+    driver = {"mysql": "mariadb+aiomysql", "mariadb": "mariadb+aiomysql", "postgresql": "postgresql+asyncpg"}
+    kind = parsed.drivername.partition("+")[0].replace("postgres", "postgresql").replace("postgresqlql", "postgresql")
+    if kind not in driver or not parsed.database:
+        raise ConfigurationError(
+            "DATABASE_URL must be sqlite:///path, mariadb://user:password@host/name or "
+            "postgresql://user:password@host/name."
+        )
+    return parsed.set(drivername=driver[kind])
+
+
+def _version(conn: Any) -> tuple[int, ...]:
+    return tuple(int(part) for part in conn.dialect.server_version_info if isinstance(part, int))
