@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import func, select, text
@@ -11,14 +10,17 @@ from sqlalchemy import func, select, text
 from core.contracts.json import JsonObject
 from core.services import outbox
 from core.storage import schema, tables
-from core.storage.sqlite import SqliteDatabase
+from core.storage.opening import StoredDatabase
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseState:
-    """size: bytes, with what is not merged into the file yet. damage: what SQLite's quick_check says, or ""."""
+    """where: for people. size: bytes, with what is not merged into a file yet. damage: what SQLite's quick_check
+    says, or ""; a server looks after its own files.
+    """
 
-    path: Path
+    where: str
+    dialect: str
     size: int
     damage: str
     schema: str
@@ -37,7 +39,8 @@ class DatabaseState:
     def as_json(self) -> JsonObject:
         """Return it for people and programs."""
         return {
-            "path": str(self.path),
+            "database": self.where,
+            "kind": self.dialect,
             "bytes": self.size,
             "check": self.damage or "ok",
             "schema": self.schema,
@@ -46,22 +49,35 @@ class DatabaseState:
         }
 
 
-async def database_state(path: Path) -> DatabaseState:
-    """Look at a database file, also one that is in use; raises StorageError when it cannot be opened."""
-    database = SqliteDatabase(path, read_only=True)
-    await database.start()
-    try:
-        damage = await database.read(_damage)
-        revision = "" if damage else await database.read(schema.revision)
-        counts = await database.read(_counts) if revision == schema.HEAD else {}
-    finally:
-        await database.stop()
-    files = (path, path.with_name(f"{path.name}-wal"))
-    size = sum(file.stat().st_size for file in files if file.exists())
-    return DatabaseState(path=path, size=size, damage=damage, schema=revision, counts=counts)
+async def database_state(database: StoredDatabase) -> DatabaseState:
+    """Look at a database that was opened for reading, also one that is in use; raises StorageError."""
+    damage = await database.read(_damage)
+    revision = "" if damage else await database.read(schema.revision)
+    return DatabaseState(
+        where=database.where,
+        dialect=database.dialect,
+        size=await database.read(_size) if not damage else 0,
+        damage=damage,
+        schema=revision,
+        counts=await database.read(_counts) if revision == schema.HEAD else {},
+    )
+
+
+_SIZES = {
+    "sqlite": "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
+    "postgresql": "SELECT pg_database_size(current_database())",
+    "mariadb": "SELECT coalesce(sum(data_length + index_length), 0) FROM information_schema.tables "
+    "WHERE table_schema = database()",
+}
+
+
+def _size(conn: Any) -> int:
+    return int(conn.execute(text(_SIZES[conn.dialect.name])).scalar())
 
 
 def _damage(conn: Any) -> str:
+    if conn.dialect.name != "sqlite":
+        return ""
     found = [row[0] for row in conn.execute(text("PRAGMA quick_check(5)"))]
     return "" if found == ["ok"] else "; ".join(map(str, found))
 

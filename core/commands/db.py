@@ -46,15 +46,20 @@ def backup(path: Target, force: Force = False, as_json: AsJson = False) -> None:
 def _status(as_json: bool) -> int:
     import asyncio
 
-    from core.commands.database_state import database_state
+    from core.commands.database_state import DatabaseState, database_state
     from core.commands.home_use import process_using
     from core.commands.startup import settings_for
-    from core.commands.stored import require_database
+    from core.commands.stored import opened, require_database
     from core.commands.terminal_text import say, say_json
 
     settings = settings_for()
     require_database(settings)
-    state = asyncio.run(database_state(settings.database_path))
+
+    async def look() -> DatabaseState:
+        async with opened(settings) as database:
+            return await database_state(database)
+
+    state = asyncio.run(look())
     shown = state.as_json() | {"process": process_using(settings.home)}
     if as_json:
         say_json(shown)
@@ -67,29 +72,20 @@ def _upgrade(as_json: bool) -> int:
     import asyncio
 
     from core.commands.startup import settings_for
-    from core.commands.stored import require_database
+    from core.commands.stored import opened, require_database
     from core.commands.terminal_text import say, say_json
+    from core.ownership import ALL_DUTIES, Ownership
     from core.storage import schema
-    from core.storage.home_lock import HomeLock
-    from core.storage.sqlite import SqliteDatabase
 
     settings = settings_for()
     require_database(settings)
-    lock = HomeLock(settings.home)
-    lock.take()
 
     async def upgrade_database() -> str:
-        database = SqliteDatabase(settings.database_path)
-        await database.start()
-        try:
+        async with opened(settings, write=True) as database:
             return await schema.upgrade(database)
-        finally:
-            await database.stop()
 
-    try:
+    with Ownership(settings, ALL_DUTIES).held():
         found = asyncio.run(upgrade_database())
-    finally:
-        lock.release()
     if as_json:
         say_json({"found": found, "schema": schema.HEAD})
     elif found == schema.HEAD:

@@ -15,6 +15,7 @@ from core.commands.database_state import database_state
 from core.commands.loaded import standings
 from core.commands.plugin_examination import plugin_asked
 from core.commands.startup import tables_of_nobody
+from core.commands.stored import may_exist, opened
 from core.contracts.deliveries import Health
 from core.contracts.errors import EngineError, RekkuError
 from core.services.engines import EngineHandle, Engines
@@ -23,6 +24,7 @@ from core.services.mask import Masker
 from core.services.policy import read_rules
 from core.settings import Settings
 from core.storage import schema
+from core.storage.opening import database_of
 from core.storage.sqlite import SqliteDatabase
 
 HEALTH_S = 5.0
@@ -69,24 +71,24 @@ def _home(home: Path, process: str) -> Iterator[Check]:
 
 async def _database(settings: Settings) -> Check:
     path = settings.database_path
-    if not path.exists():
+    if not may_exist(settings):
         return Check(area="database", name="sqlite", state=OK, detail=f"{path} will be created at the first start.")
+    kind = database_of(settings).dialect
     try:
-        state = await database_state(path)
+        async with opened(settings) as database:
+            state = await database_state(database)
     except RekkuError as error:
-        return Check(area="database", name="sqlite", state=FAILED, detail=str(error), cure=error.cure)
-    detail = f"{path}, {state.size} bytes, schema {state.schema or 'none'}"
+        return Check(area="database", name=kind, state=FAILED, detail=str(error), cure=error.cure)
+    detail = f"{state.where}, {state.size} bytes, schema {state.schema or 'none'}"
     if state.damage:
         cure = "Stop Rekku and restore a backup; keep the damaged file."
-        return Check(area="database", name="sqlite", state=FAILED, detail=f"{detail}: {state.damage}", cure=cure)
+        return Check(area="database", name=kind, state=FAILED, detail=f"{detail}: {state.damage}", cure=cure)
     if not state.usable:
         detail += f"; this version knows up to {schema.HEAD}"
-        return Check(
-            area="database", name="sqlite", state=FAILED, detail=detail, cure="Install the newer version again."
-        )
+        return Check(area="database", name=kind, state=FAILED, detail=detail, cure="Install the newer version again.")
     if not state.current:
         detail += f"; the next start upgrades it to {schema.HEAD}"
-    return Check(area="database", name="sqlite", state=OK, detail=f"{detail}.")
+    return Check(area="database", name=kind, state=OK, detail=f"{detail}.")
 
 
 def _policy(settings: Settings) -> Check:

@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
 from core.commands.exit_status import finish
 
 
-def run() -> None:
+class RoleOption(StrEnum):
+    """The names of `core.ownership.Duty`, which is not imported just to show the help."""
+
+    GATEWAY = "gateway"
+    WORKER = "worker"
+    SCHEDULER = "scheduler"
+
+
+Roles = Annotated[
+    list[RoleOption] | None,
+    typer.Option(
+        "--role",
+        help="Do only this, where several processes share one database server; may be given more than once.",
+        show_default=False,
+    ),
+]
+
+
+def run(role: Roles = None) -> None:
     """Serve every configured interface until SIGTERM.
 
     Then intake stops, what runs has up to 10 seconds to end, and the rest goes on at the next start. The log goes to
-    stderr. The exit status is 0, or 2 when there is nothing to serve.
+    stderr. A database server that is away is waited for. The exit status is 0, or 2 when there is nothing to serve.
     """
-    finish(_run)
+    finish(lambda: _run(role or []))
 
 
-def _run() -> int:
+def _run(roles: list[RoleOption]) -> int:
     import asyncio
 
     from core.commands.startup import begin_starting, log_kept, mask_of, settings_for, tell_warnings
@@ -22,9 +45,10 @@ def _run() -> int:
     begin_starting()
 
     from core.commands.serving import serve
+    from core.ownership import ALL_DUTIES, Duty
 
     settings = settings_for()
     masker = mask_of(settings)
     with log_kept(settings, masker):
         tell_warnings(settings)
-        return asyncio.run(serve(settings, masker))
+        return asyncio.run(serve(settings, masker, frozenset(map(Duty, roles)) or ALL_DUTIES))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack
 
 import structlog
@@ -9,29 +10,55 @@ import structlog
 from core.app import App
 from core.commands.startup import end_starting, tell_failures
 from core.commands.stop_signals import StopAsked, StopSignals
-from core.contracts.errors import ConfigurationError
+from core.contracts.errors import ConfigurationError, StorageUnavailable
+from core.ownership import ALL_DUTIES, Duty
 from core.services.mask import Masker
 from core.settings import Settings
 
 log = structlog.get_logger("rekku.app")
 
+DATABASE_RETRY_S = 3.0
 
-async def serve(settings: Settings, masker: Masker) -> int:
+
+async def serve(settings: Settings, masker: Masker, duties: frozenset[Duty]) -> int:
     """Serve until SIGTERM or SIGINT and return 0; raises ConfigurationError when no interface runs."""
+    if duties != ALL_DUTIES and settings.database_server is None:
+        raise ConfigurationError(
+            "Only a database server can be shared by processes with roles of their own; this one is a SQLite file.",
+            cure="Set DATABASE_URL or DB_HOST, or leave --role away.",
+        )
     with StopSignals() as stop:
         try:
             async with AsyncExitStack() as stack:
-                app = await stop.unless_asked(stack.enter_async_context(App(settings, masker=masker)))
+                app = await stop.unless_asked(_started(settings, masker, duties, stack))
                 end_starting()
                 tell_failures(app)
-                if not app.interfaces:
+                if not app.interfaces and Duty.GATEWAY in duties:
                     raise _nothing_to_serve(app)
-                log.info("serving", interfaces=sorted(app.interfaces), engines=app.env.engines.default_chain)
+                log.info(
+                    "serving",
+                    roles=sorted(duties),
+                    interfaces=sorted(app.interfaces),
+                    engines=app.env.engines.default_chain,
+                    database=app.database.dialect,
+                )
                 await stop.wait_for()
                 log.info("stopping", signal=stop.number)
         except StopAsked:
             log.info("stopped before it had started", signal=stop.number)
     return 0
+
+
+async def _started(settings: Settings, masker: Masker, duties: frozenset[Duty], stack: AsyncExitStack) -> App:
+    """Start the app, and wait for a database server that is away: it may start later than we do."""
+    while True:
+        try:
+            return await stack.enter_async_context(App(settings, masker=masker, duties=duties))
+        except StorageUnavailable as error:
+            if settings.database_server is None:
+                raise
+            log.warning("waiting for the database", error=str(error))
+            await asyncio.sleep(DATABASE_RETRY_S)
 
 
 def _nothing_to_serve(app: App) -> ConfigurationError:

@@ -15,7 +15,7 @@ from core.commands.startup import mask_of
 from core.contracts.inputs import Role
 from core.services import roles
 from core.storage import schema
-from core.storage.sqlite import SqliteDatabase
+from core.storage.opening import StoredDatabase, database_of
 
 if TYPE_CHECKING:
     from core.settings import Settings
@@ -36,9 +36,15 @@ def read_stored(settings: Settings, fn: Callable[[Any], T]) -> T:
 
 def stored_roles(settings: Settings) -> dict[str, Role]:
     """Return the role of every principal that was let in or blocked; of none where nothing was ever started."""
-    if not settings.database_path.exists():
-        return {}
-    return {who: Role(role) for who, role in read_stored(settings, roles.everyone).items()}
+
+    async def read() -> dict[str, Role]:
+        if not may_exist(settings):
+            return {}
+        async with opened(settings) as database:
+            found = await database.read(schema.revision)
+            return await database.read(roles.everyone) if found == schema.HEAD else {}
+
+    return {who: Role(role) for who, role in mask_of(settings).value(asyncio.run(read())).items()}
 
 
 def write_stored(settings: Settings, fn: Callable[[Any], T]) -> T:
@@ -52,26 +58,38 @@ def write_stored(settings: Settings, fn: Callable[[Any], T]) -> T:
 
 
 @asynccontextmanager
-async def stored(settings: Settings, *, write: bool = False) -> AsyncIterator[SqliteDatabase]:
+async def stored(settings: Settings, *, write: bool = False) -> AsyncIterator[StoredDatabase]:
     """Open the database of the settings, without a process of its own having to be stopped.
 
     Raises CommandFailed when there is none, or its schema is another version's.
     """
     require_database(settings)
-    database = SqliteDatabase(settings.database_path, read_only=not write)
-    await database.start()
-    try:
+    async with opened(settings, write=write) as database:
         found = await database.read(schema.revision)
         if found != schema.HEAD:
-            raise _other_schema(settings, found)
+            raise _other_schema(database, found)
+        yield database
+
+
+@asynccontextmanager
+async def opened(settings: Settings, *, write: bool = False) -> AsyncIterator[StoredDatabase]:
+    """Open the database of the settings, whatever is in it."""
+    database = database_of(settings, read_only=not write)
+    await database.start()
+    try:
         yield database
     finally:
         await database.stop()
 
 
+def may_exist(settings: Settings) -> bool:
+    """Whether there may be a database: a file can be looked for, a server has to be asked."""
+    return settings.database_server is not None or settings.database_path.exists()
+
+
 def require_database(settings: Settings) -> None:
-    """Raise CommandFailed unless the database's file is there."""
-    if not settings.database_path.exists():
+    """Raise CommandFailed unless there may be a database."""
+    if not may_exist(settings):
         raise CommandFailed(
             f"There is no database at {settings.database_path}.",
             cure="The first start creates it: `rekku chat`. If it should be elsewhere, set REKKU_HOME.",
@@ -91,8 +109,8 @@ def told_time(at_ms: int, timezone: str) -> str:
     return datetime.fromtimestamp(at_ms / 1000, ZoneInfo(timezone)).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _other_schema(settings: Settings, found: str) -> CommandFailed:
-    path = settings.database_path
+def _other_schema(database: StoredDatabase, found: str) -> CommandFailed:
+    path = database.where
     if not found:
         return CommandFailed(f"{path} holds no tables of Rekku.", cure="The next start creates them: `rekku chat`.")
     if found < schema.HEAD:

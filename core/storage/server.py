@@ -24,7 +24,7 @@ from core.storage.transaction import CLOSED, ENDING, FALLEN_BEHIND, MAX_WAITING,
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
-    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 T = TypeVar("T")
 
@@ -176,7 +176,7 @@ class ServerDatabase:
                 lost += means is Meaning.LOST
                 again = means is Meaning.CONFLICT or (means is Meaning.LOST and lost == 1)
                 if again and run < RUNS - 1:
-                    await asyncio.sleep(FIRST_PAUSE_S * 2**run * random.random())  # noqa: S311 - no secret
+                    await asyncio.sleep(FIRST_PAUSE_S * 2**run * random.random())
                     continue
                 if means is Meaning.FINAL:
                     error = server_errors.refused(error, self.where)
@@ -194,7 +194,7 @@ class ServerDatabase:
                 async with self._connection(write=write) as conn:
                     if write and not durable and self.dialect == "postgresql":
                         await conn.execute(text("SET LOCAL synchronous_commit TO OFF"))
-                    result = await conn.run_sync(self._guarded, fn)
+                    result: T = await conn.run_sync(self._guarded, fn)
                     if write:
                         committing = True
                         await conn.commit()

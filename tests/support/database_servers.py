@@ -242,7 +242,7 @@ def _greets(port: int) -> bool:
 
 def _answers_postgresql(port: int) -> bool:
     """Whether PostgreSQL lets in: while it starts it answers with an error at once."""
-    import asyncpg
+    import asyncpg  # type: ignore[import-untyped]
 
     async def connect() -> bool:
         try:
