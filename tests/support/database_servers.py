@@ -67,7 +67,8 @@ class DatabaseServer:
         deadline = time.monotonic() + STARTED_WITHIN_S
         while not self.lets_in():
             if self._process.poll() is not None or time.monotonic() > deadline:
-                pytest.fail(f"{self.dialect} does not start: {(self.directory / 'log').read_text()[-2000:]}")
+                self.kill()
+                raise RuntimeError(f"{self.dialect} does not start: {(self.directory / 'log').read_text()[-2000:]}")
             time.sleep(0.05)
 
     def lets_in(self) -> bool:
@@ -255,3 +256,45 @@ def _answers_postgresql(port: int) -> bool:
         return True
 
     return asyncio.run(connect())
+
+
+class ServersOfTests:
+    """The servers that a test run uses, each started when it is first asked for, with a new database each time."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._servers: dict[str, DatabaseServer] = {}
+        self._names = 0
+
+    def server(self, dialect: str) -> DatabaseServer:
+        """Return the running server; skips the test where it is not installed."""
+        if dialect not in self._servers:
+            self._servers[dialect] = self.another(dialect)
+        return self._servers[dialect]
+
+    def another(self, dialect: str, *options: str) -> DatabaseServer:
+        """Return a running server of one's own, which may be killed; whoever asked for it stops it."""
+        installed(dialect)
+        for _ in range(3):
+            self._names += 1
+            directory = self._directory / f"{dialect}-{self._names}"
+            directory.mkdir()
+            server = SERVERS[dialect](directory, *options)
+            server.install()
+            try:
+                server.start()
+            except RuntimeError as error:  # somebody else may have taken its port meanwhile
+                last = error
+                continue
+            return server
+        raise last
+
+    def url(self, dialect: str) -> str:
+        """Return the URL of a database that does not exist yet."""
+        self._names += 1
+        return self.server(dialect).url(f"rekku_{self._names}")
+
+    def stop(self) -> None:
+        """End all of them."""
+        for server in self._servers.values():
+            server.stop()
