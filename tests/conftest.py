@@ -1,4 +1,4 @@
-"""What every test shares: database servers, and that with REKKU_REQUIRE_SERVICES=1 a service test must not be skipped."""
+"""What every test shares: database servers, and that with REKKU_REQUIRE_SERVICES=1 no service test may be skipped."""
 
 from __future__ import annotations
 

@@ -162,7 +162,7 @@ class ServerDatabase:
             task.exception()  # whoever awaited it may be gone; it is no news for the loop then
 
     async def _repeated(
-        self, fn: Callable[[Any], T], *, durable: bool, write: bool, longest_s: float = LONGEST_S
+        self, fn: Callable[[Any], T], *, durable: bool, write: bool, longest_s: float | None = None
     ) -> T:
         lost = 0
         for run in range(RUNS):
@@ -186,11 +186,11 @@ class ServerDatabase:
                 raise server_errors.refused(cause, self.where) from error
         raise AssertionError("the last run returns or raises")
 
-    async def _run(self, fn: Callable[[Any], T], *, durable: bool, write: bool, longest_s: float) -> T:
+    async def _run(self, fn: Callable[[Any], T], *, durable: bool, write: bool, longest_s: float | None) -> T:
         """Run a function once. What the server says comes out as it is, but for what decides by itself."""
         committing = False
         try:
-            async with asyncio.timeout(longest_s):
+            async with asyncio.timeout(LONGEST_S if longest_s is None else longest_s):
                 async with self._connection(write=write) as conn:
                     if write and not durable and self.dialect == "postgresql":
                         await conn.execute(text("SET LOCAL synchronous_commit TO OFF"))

@@ -121,6 +121,8 @@ class Dispatcher:
         turn, task = running
         if role is not Role.TRAINER and turn.input.principal != principal:
             return False
+        if turn.lease.input_id in self._stopping:
+            return False  # a second one would cut off the end of the first
         self._stopping.add(turn.lease.input_id)
         task.cancel()
         return True
@@ -207,7 +209,6 @@ class Dispatcher:
                 if lease.input_id not in self._stopping:
                     await asyncio.shield(env.database.transact(lambda conn: inbox.release(conn, lease)))
                     raise
-                self._stopping.discard(lease.input_id)
                 result = await asyncio.shield(self._abort(turn))
             except LeaseLost as error:
                 log.warning("the turn goes on elsewhere", error=str(error))
@@ -223,6 +224,7 @@ class Dispatcher:
                 await self._fail(turn, type(error).__name__)
             finally:
                 self._held.pop(lease.input_id, None)
+                self._stopping.discard(lease.input_id)
         self._then(self._finish(turn, result, started))
 
     async def _abort(self, turn: Turn) -> str:

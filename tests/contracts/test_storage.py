@@ -126,10 +126,8 @@ async def test_texts_are_equal_only_when_they_are_the_same(db: StoredDatabase) -
     for name in ("a", "A", "á", "a ", "ａ", "ß", "ss", "i", "İ"):
         await db.transact(add(name))
     for name in ("a", "A", "a ", "ß"):
-        found = await db.read(
-            lambda conn, n=name: conn.execute(select(things.c.name).where(things.c.name == n)).all()
-        )  # type: ignore[misc]
-        assert [row.name for row in found] == [name]
+        same = select(things.c.name).where(things.c.name == name)
+        assert await db.read(lambda conn, same=same: list(conn.execute(same).scalars())) == [name]  # type: ignore[misc]
 
 
 @everywhere

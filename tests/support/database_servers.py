@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import pwd
 import shutil
@@ -11,6 +12,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -99,10 +101,10 @@ class DatabaseServer:
 
     def _signal(self, number: int) -> None:
         assert self._process is not None
-        try:
-            os.killpg(self._process.pid, number)
-        except ProcessLookupError:
-            return
+        one_only = number == self.stop_signal  # the others are told by the first one
+        for pid in [self._process.pid, *([] if one_only else _children(self._process.pid))]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def _wait(self) -> None:
         assert self._process is not None
@@ -218,6 +220,16 @@ def installed(dialect: str) -> None:
         _binary("initdb", PostgreSql.packages)
 
 
+def _children(pid: int) -> list[int]:
+    """Return the processes that a process has started: each backend of PostgreSQL is a session of its own."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            if int(stat.read_text().rpartition(")")[2].split()[1]) == pid:
+                found.append(int(stat.parent.name))
+    return found
+
+
 def _binary(name: str, packages: str) -> str:
     found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
     if found is None:
@@ -255,7 +267,8 @@ def _answers_postgresql(port: int) -> bool:
         await connection.close()
         return True
 
-    return asyncio.run(connect())
+    with ThreadPoolExecutor(1) as thread:  # the one that asks may have a loop that runs
+        return thread.submit(lambda: asyncio.run(connect())).result()
 
 
 class ServersOfTests:
