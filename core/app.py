@@ -27,6 +27,7 @@ from core.services import inbox, moved_chats, outbox, reminders
 from core.services.budgets import RoleBudget
 from core.services.clock import SystemClock
 from core.services.engines import Engines
+from core.services.figures import Figures
 from core.services.foreign import ForeignCalls, Raised
 from core.services.hooks import HookRunner
 from core.services.mask import Masker
@@ -92,6 +93,7 @@ class App:
             self.masker.learn(name, value)
         self.database = database or SqliteDatabase(settings.database_path)
         self.foreign = ForeignCalls()
+        self.figures = Figures()
         self.schedule = StoredSchedule(self.database, self.clock)
         self._objects = {"plugin": tuple(plugins), "interface": tuple(interfaces), "engine": tuple(engines)}
         self._serve = serve
@@ -182,7 +184,7 @@ class App:
 
     def choose_engines(self) -> Engines:
         """Return the loaded engines that can be used; a part of starting. See `core.engine_choice`."""
-        return choose_engines(self.registry, self.settings.engine, self.foreign, self.masker)
+        return choose_engines(self.registry, self.settings.engine, self.foreign, self.masker, self.figures)
 
     async def _start(self) -> None:
         settings = self.settings
@@ -261,6 +263,7 @@ class App:
             wake_schedule=lambda: self.schedule_keeper.wake(),
             summarize=self._summarize_soon,
             reached=self._reached,
+            figures=self.figures,
         )
         self.dispatcher = Dispatcher(self.env, self.deliverer.settled)
         self.schedule_keeper = ScheduleKeeper(self.env, self.dispatcher.scan_soon)
