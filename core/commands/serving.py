@@ -10,6 +10,8 @@ from core.app import App
 from core.commands.startup import end_starting, tell_failures
 from core.commands.stop_signals import StopAsked, StopSignals
 from core.contracts.errors import ConfigurationError
+from core.health.readiness import Phase
+from core.health.server import HealthServer
 from core.services.mask import Masker
 from core.settings import Settings
 
@@ -21,13 +23,17 @@ async def serve(settings: Settings, masker: Masker) -> int:
     with StopSignals() as stop:
         try:
             async with AsyncExitStack() as stack:
-                app = await stop.unless_asked(stack.enter_async_context(App(settings, masker=masker)))
+                app = App(settings, masker=masker)
+                health = await stack.enter_async_context(HealthServer(app, settings.health_address))
+                await stop.unless_asked(stack.enter_async_context(app))
                 end_starting()
                 tell_failures(app)
                 if not app.interfaces:
                     raise _nothing_to_serve(app)
+                health.is_now(Phase.SERVING)
                 log.info("serving", interfaces=sorted(app.interfaces), engines=app.env.engines.default_chain)
                 await stop.wait_for()
+                health.is_now(Phase.STOPPING)
                 log.info("stopping", signal=stop.number)
         except StopAsked:
             log.info("stopped before it had started", signal=stop.number)

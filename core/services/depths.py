@@ -43,7 +43,9 @@ def depths(conn: Any, now_ms: int) -> Depths:
     by_lane = select(func.count().label("depth")).where(is_open).group_by(inbox.c.lane).subquery()
     lanes, deepest = conn.execute(select(func.count(), func.max(by_lane.c.depth)).select_from(by_lane)).one()
     # What has to wait for its time waits for nothing before that.
-    began = case((inbox.c.not_before_ms > inbox.c.received_at_ms, inbox.c.not_before_ms), else_=inbox.c.received_at_ms)
+    began = case(
+        (inbox.c.not_before_ms > inbox.c.received_at_ms, inbox.c.not_before_ms), else_=inbox.c.received_at_ms
+    )
     waits = (inbox.c.state == "waiting", inbox.c.not_before_ms <= now_ms)
     parts = dict.fromkeys(PART_STATES, 0) | outbox_rows.counts(conn)
     unsent = outbox.c.state.in_(outbox_rows.OPEN)

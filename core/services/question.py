@@ -1,4 +1,4 @@
-"""A question that may take long: asked once at a time, however many want to know, and nobody waits beyond a deadline."""
+"""A question that may take long: asked once at a time, however many want to know, and none of them waits for ever."""
 
 from __future__ import annotations
 

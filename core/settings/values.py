@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -87,6 +88,14 @@ def listen_address(text: str) -> tuple[str, int]:
     if host is None or port is None or parts.netloc != text or "@" in text:
         raise ValueError("must be HOST:PORT, as 127.0.0.1:8787, or empty")
     return host, port
+
+
+def on_loopback(host: str) -> bool:
+    """Whether a host stands for this machine alone."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _listen(text: str) -> str:
