@@ -67,7 +67,7 @@ def _asked(url: str) -> Any:
     try:
         parts = urlsplit(url)
         connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=TIMEOUT_S)
-    except ValueError as error:
+    except (ValueError, http.client.HTTPException) as error:
         raise CommandFailed(f"{url} is no URL of the form http://HOST:PORT.") from error
     if parts.scheme != "http" or not parts.hostname:
         raise CommandFailed(f"{url} is no URL of the form http://HOST:PORT.")
