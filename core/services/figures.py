@@ -17,6 +17,9 @@ from core.contracts.errors import EngineError
 CALL_BOUNDS_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0)
 LATENESS_BOUNDS_S = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0, 300.0, 3600.0, 86_400.0)
 
+TURN_RESULTS = ("complete", "awaiting_approval", "aborted", "error")
+REMINDER_RESULTS = ("done", "skipped", "denied", "failed")
+
 
 class Distribution:
     """How many values lie below each bound, as Prometheus wants it. `last`: the newest value, None without any."""
@@ -56,8 +59,9 @@ class Figures:
 
     def __init__(self) -> None:
         self.engines: dict[str, EngineFigures] = defaultdict(EngineFigures)
-        self.turns: Counter[str] = Counter()
-        self.reminders: Counter[str] = Counter()
+        # From zero on, since a rate cannot be told of a counter that first appears with a 1.
+        self.turns = Counter(dict.fromkeys(TURN_RESULTS, 0))
+        self.reminders = Counter(dict.fromkeys(REMINDER_RESULTS, 0))
         self.lateness = Distribution(LATENESS_BOUNDS_S)
 
     def engine_answered(self, engine: str, seconds: float, usage: Usage) -> None:

@@ -18,7 +18,7 @@ from core.services.loop_lag import LoopLag
 from core.testing import running_app
 
 PAGE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
-ROWS = dict(re.findall(r"^\| `(rekku_[a-z_]+)` \| ([^|]*) \|", PAGE, re.MULTILINE))
+ROWS = dict(re.findall(r"^\| `(rekku_[a-z_]+)` \|([^|]*)\|", PAGE, re.MULTILINE))
 
 
 async def test_the_page_and_the_metrics_name_the_same() -> None:

@@ -145,7 +145,7 @@ async def test_the_figures_of_turns_and_engines() -> None:
     engine = ScriptedEngine(EngineReply(text=message("hello"), usage=usage), "x", "y", "z")
     async with running_app(engine=engine) as kit, watched(kit) as watch:
         before = await watch.figures()
-        assert of(before, "rekku_turns_total", result="complete") is None
+        assert of(before, "rekku_turns_total", result="complete") == 0
         await kit.interface.ask("hello")
         engine.answers = [EngineUnavailable("away", retryable=False)]
         await kit.interface.ask("and again")
