@@ -27,6 +27,6 @@ ENV PATH=/app/.venv/bin:$PATH \
 USER rekku
 VOLUME /data
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=60s --timeout=30s --start-period=30s --retries=3 CMD ["python", "main.py", "doctor"]
+HEALTHCHECK --interval=30s --timeout=15s --start-period=30s --retries=3 CMD ["python", "main.py", "health"]
 ENTRYPOINT ["python", "main.py"]
 CMD ["run"]

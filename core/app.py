@@ -27,6 +27,7 @@ from core.services import inbox, moved_chats, outbox, reminders
 from core.services.budgets import budgets_of
 from core.services.clock import SystemClock
 from core.services.engines import Engines
+from core.services.figures import Figures
 from core.services.foreign import ForeignCalls, Raised
 from core.services.hooks import HookRunner
 from core.services.mask import Masker
@@ -98,6 +99,7 @@ class App:
         self.duties = frozenset(duties) or ALL_DUTIES
         self._ownership = Ownership(settings, self.duties)
         self.foreign = ForeignCalls()
+        self.figures = Figures()
         self.schedule = StoredSchedule(self.database, self.clock)
         self._objects = {"plugin": tuple(plugins), "interface": tuple(interfaces), "engine": tuple(engines)}
         self._serve = serve
@@ -188,7 +190,7 @@ class App:
 
     def choose_engines(self) -> Engines:
         """Return the loaded engines that can be used; a part of starting. See `core.engine_choice`."""
-        return choose_engines(self.registry, self.settings.engine, self.foreign, self.masker)
+        return choose_engines(self.registry, self.settings.engine, self.foreign, self.masker, self.figures)
 
     async def _start(self) -> None:
         settings = self.settings
@@ -271,6 +273,7 @@ class App:
             wake_schedule=lambda: self.schedule_keeper.wake(),
             summarize=self._summarize_soon,
             reached=self._reached,
+            figures=self.figures,
         )
         self.dispatcher = Dispatcher(self.env, self.deliverer.settled, scan_every_s=noticed_s)
         self.schedule_keeper = ScheduleKeeper(self.env, self.dispatcher.scan_soon, look_every_s=noticed_s)

@@ -9,13 +9,16 @@ from core.engine_base import EngineBase
 from core.registry.components import Component, ComponentState, Registry, Stage
 from core.registry.near_names import suggestion
 from core.services.engines import EngineHandle, Engines
+from core.services.figures import Figures
 from core.services.foreign import ForeignCalls
 from core.services.mask import Masker
 
 AUTO = "auto"
 
 
-def choose_engines(registry: Registry, names: Sequence[str], foreign: ForeignCalls, masker: Masker) -> Engines:
+def choose_engines(
+    registry: Registry, names: Sequence[str], foreign: ForeignCalls, masker: Masker, figures: Figures
+) -> Engines:
     """Return the loaded engines that are configured and the chain of them, for the caller to stop.
 
     names: of REKKU_ENGINE. Raises ConfigurationError when one of them cannot be used.
@@ -32,7 +35,7 @@ def choose_engines(registry: Registry, names: Sequence[str], foreign: ForeignCal
             component.reason = component.reason or f"off: {missing}"
             continue
         registry.activated(component)
-        handles[component.name] = EngineHandle(component.name, engine, foreign, masker)
+        handles[component.name] = EngineHandle(component.name, engine, foreign, masker, figures)
         if engine.auto_rank is not None:
             ready.append((engine.auto_rank, component.name))
     chain: list[str] = []

@@ -31,7 +31,7 @@ export_to() { # $1: file, the rest: options of `uv export`
 uv=$(find_uv)
 if [[ ${1:-} != --check ]]; then
     "$uv" lock "$@"
-    export_to requirements.txt --no-dev
+    export_to requirements.txt --no-dev --extra postgresql
     export_to requirements-dev.txt --only-dev
     exit 0
 fi
@@ -42,7 +42,7 @@ trap 'rm -rf "$fresh"' EXIT
     echo "uv.lock does not follow from pyproject.toml: run make lock." >&2
     exit 1
 }
-export_to "$fresh/requirements.txt" --no-dev
+export_to "$fresh/requirements.txt" --no-dev --extra postgresql
 export_to "$fresh/requirements-dev.txt" --only-dev
 for file in requirements.txt requirements-dev.txt; do
     if ! diff -u "$file" "$fresh/$file" >&2; then

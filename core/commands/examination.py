@@ -22,7 +22,7 @@ from core.services.engines import EngineHandle, Engines
 from core.services.foreign import Raised, Returned
 from core.services.mask import Masker
 from core.services.policy import read_rules
-from core.settings import Settings
+from core.settings import Settings, on_loopback
 from core.storage import schema
 from core.storage.opening import database_of
 from core.storage.sqlite import SqliteDatabase
@@ -41,6 +41,7 @@ async def examine(settings: Settings, masker: Masker, process: str) -> list[Chec
     checks += _home(settings.home, process)
     checks.append(await _database(settings))
     checks.append(_policy(settings))
+    checks.append(_health(settings))
     async with _loaded(settings, masker) as app:
         checks += [
             Check(area="settings", name="rekku.toml", state=WARNING, detail=sentence)
@@ -99,6 +100,18 @@ def _policy(settings: Settings) -> Check:
     return Check(
         area="policy", name="rules", state=OK, detail=f"{count} rule{'' if count == 1 else 's'} of your own."
     )
+
+
+def _health(settings: Settings) -> Check:
+    address = settings.health_address
+    if address is None:
+        return Check(area="health", name="http", state=OFF, detail="REKKU_HEALTH_LISTEN is empty.")
+    detail = f"`rekku run` tells on {settings.health_listen} how it is."
+    if on_loopback(address[0]):
+        return Check(area="health", name="http", state=OK, detail=detail)
+    detail += " Whoever reaches that address is told, and is not asked who they are."
+    cure = "Let a firewall keep strangers from it, or use 127.0.0.1."
+    return Check(area="health", name="http", state=WARNING, detail=detail, cure=cure)
 
 
 @contextlib.asynccontextmanager

@@ -22,6 +22,7 @@ Roles = Annotated[
     list[RoleOption] | None,
     typer.Option(
         "--role",
+        metavar="ROLE",
         help="Do only this, where several processes share one database server; may be given more than once.",
         show_default=False,
     ),

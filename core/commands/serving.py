@@ -11,9 +11,12 @@ from core.app import App
 from core.commands.startup import end_starting, tell_failures
 from core.commands.stop_signals import StopAsked, StopSignals
 from core.contracts.errors import ConfigurationError, StorageUnavailable
+from core.health.readiness import Phase
+from core.health.server import HealthServer
 from core.ownership import ALL_DUTIES, Duty
 from core.services.mask import Masker
 from core.settings import Settings
+from core.storage.opening import database_of
 
 log = structlog.get_logger("rekku.app")
 
@@ -30,11 +33,15 @@ async def serve(settings: Settings, masker: Masker, duties: frozenset[Duty]) -> 
     with StopSignals() as stop:
         try:
             async with AsyncExitStack() as stack:
-                app = await stop.unless_asked(_started(settings, masker, duties, stack))
+                app = App(settings, masker=masker, duties=duties)
+                health = await stack.enter_async_context(HealthServer(app, settings.health_address))
+                await stop.unless_asked(_wait_for_database(settings))
+                await stop.unless_asked(stack.enter_async_context(app))
                 end_starting()
                 tell_failures(app)
                 if not app.interfaces and Duty.GATEWAY in duties:
                     raise _nothing_to_serve(app)
+                health.is_now(Phase.SERVING)
                 log.info(
                     "serving",
                     roles=sorted(duties),
@@ -43,22 +50,25 @@ async def serve(settings: Settings, masker: Masker, duties: frozenset[Duty]) -> 
                     database=app.database.dialect,
                 )
                 await stop.wait_for()
+                health.is_now(Phase.STOPPING)
                 log.info("stopping", signal=stop.number)
         except StopAsked:
             log.info("stopped before it had started", signal=stop.number)
     return 0
 
 
-async def _started(settings: Settings, masker: Masker, duties: frozenset[Duty], stack: AsyncExitStack) -> App:
-    """Start the app, and wait for a database server that is away: it may start later than we do."""
-    while True:
+async def _wait_for_database(settings: Settings) -> None:
+    """Wait for a database server that is away: it may start later than we do."""
+    while settings.database_server is not None:
+        database = database_of(settings)
         try:
-            return await stack.enter_async_context(App(settings, masker=masker, duties=duties))
+            await database.start()
         except StorageUnavailable as error:
-            if settings.database_server is None:
-                raise
             log.warning("waiting for the database", error=str(error))
             await asyncio.sleep(DATABASE_RETRY_S)
+        else:
+            await database.stop()
+            return
 
 
 def _nothing_to_serve(app: App) -> ConfigurationError:

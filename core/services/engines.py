@@ -11,6 +11,7 @@ import structlog
 from core.contracts.engine import EngineReply, EngineRequest, PromptMessage
 from core.contracts.errors import EngineError, EngineTimeout, EngineUnavailable
 from core.engine_base import EngineBase
+from core.services.figures import Figures
 from core.services.foreign import ForeignCalls, Raised
 from core.services.mask import Masker
 
@@ -22,11 +23,14 @@ START_DEADLINE_S = 30.0
 class EngineHandle:
     """One engine, asked through a deadline of our own; see `core.turn.stages.ask_engine.AskableEngine`."""
 
-    def __init__(self, name: str, engine: EngineBase, foreign: ForeignCalls, masker: Masker) -> None:
+    def __init__(
+        self, name: str, engine: EngineBase, foreign: ForeignCalls, masker: Masker, figures: Figures
+    ) -> None:
         self.name = name
         self.engine = engine
         self._foreign = foreign
         self._masker = masker
+        self._figures = figures
         self._starting = asyncio.Lock()
         self._started = False
 
@@ -45,11 +49,16 @@ class EngineHandle:
 
     async def ask(self, request: EngineRequest, timeout_s: float) -> EngineReply:
         """Ask once; raises EngineError, never later than after `timeout_s` seconds and a grace."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         try:
-            return await self._ask(request, timeout_s)
+            reply = await self._ask(request, timeout_s)
         except EngineError as error:
+            self._figures.engine_failed(self.name, loop.time() - began, error)
             log.warning("the engine did not answer", engine=self.name, error=self._masker.text(error.explain()))
             raise
+        self._figures.engine_answered(self.name, loop.time() - began, reply.usage)
+        return reply
 
     async def _ask(self, request: EngineRequest, timeout_s: float) -> EngineReply:
         loop = asyncio.get_running_loop()

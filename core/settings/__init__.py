@@ -4,7 +4,7 @@ from core.settings.budgets import BudgetSettings
 from core.settings.components import ComponentTable
 from core.settings.load import ensure_home, load_settings
 from core.settings.model import KEYS, Access, PromptSettings, Settings
-from core.settings.values import principal_text
+from core.settings.values import on_loopback, principal_text
 
 __all__ = [
     "KEYS",
@@ -15,5 +15,6 @@ __all__ = [
     "Settings",
     "ensure_home",
     "load_settings",
+    "on_loopback",
     "principal_text",
 ]

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from core.contracts.errors import ConfigurationError
 from core.contracts.json import JsonObject
 from core.settings.budgets import BudgetSettings, TrainerBudget
-from core.settings.model import KEYS, PromptSettings, Settings
+from core.settings.model import KEYS, SET_EMPTY, PromptSettings, Settings
 from core.settings.problems import did_you_mean
 from core.settings.secrets import SHORTEST_SECRET
 from core.settings.sources import Sources, present
@@ -37,9 +37,11 @@ def load_settings(env: Mapping[str, str] | None = None, *, home: Path | None = N
 
     home: the home directory, in place of REKKU_HOME. Raises ConfigurationError that names every mistake.
     """
-    variables = present(os.environ if env is None else env)
+    variables = present(os.environ if env is None else env, SET_EMPTY)
     directory = absolute(home or Path(variables.get("REKKU_HOME") or f"{variables.get('HOME', '~')}/.rekku"))
-    sources = Sources(directory, variables, known=frozenset(KEYS.values()), not_settings=_NOT_SETTINGS)
+    sources = Sources(
+        directory, variables, known=frozenset(KEYS.values()), not_settings=_NOT_SETTINGS, set_empty=SET_EMPTY
+    )
     sources.read(tables=("prompt", "budgets", "policy"), numbers=_NUMBERS)
     values: JsonObject = {**sources.values, "REKKU_HOME": directory}
     if home is not None:

@@ -20,6 +20,7 @@ from core.settings.values import (
     AbsolutePath,
     DatabaseUrl,
     EngineNames,
+    Listen,
     Lower,
     PrincipalText,
     Seconds,
@@ -28,6 +29,7 @@ from core.settings.values import (
     Url,
     Zone,
     listed,
+    listen_address,
 )
 
 MASKED = "set"
@@ -216,6 +218,14 @@ class Settings(BaseModel):
         default="console", validation_alias="REKKU_LOG_FORMAT", description="For people (console) or programs (json)."
     )
 
+    # Health over HTTP
+    health_listen: Listen = Field(
+        default="127.0.0.1:8787",
+        validation_alias="REKKU_HEALTH_LISTEN",
+        description="Host and port on which `rekku run` tells over HTTP how it is; empty: it does not. On loopback, "
+        "since whoever reaches it is not asked who they are.",
+    )
+
     # Plugins that come along
     weather_fetch_minutes: StrictInt = Field(
         default=60,
@@ -278,6 +288,11 @@ class Settings(BaseModel):
         if self.database_url is None or self.database_server is not None:
             return self.home / "rekku.db"
         return self.home / Path(self.database_url.get_secret_value().removeprefix("sqlite:///")).expanduser()
+
+    @property
+    def health_address(self) -> tuple[str, int] | None:
+        """Where health is told over HTTP: host and port (0: any that is free), None where it is not."""
+        return listen_address(self.health_listen) if self.health_listen else None
 
     def component(self, kind: str, name: str) -> ComponentTable:
         """Return `[kind.name]` (kind: "plugins", "interfaces" or "engines"), an empty one when nothing is set.
@@ -343,6 +358,9 @@ KEYS: Mapping[str, str] = {
 }
 """The key of each attribute of `Settings` that has one, in their order."""
 
+SET_EMPTY = frozenset({"REKKU_HEALTH_LISTEN"})
+"""Keys for which an empty value says something; for all others it is as good as none."""
+
 
 def _shown(value: object) -> str:
     if isinstance(value, SecretStr):
@@ -352,4 +370,6 @@ def _shown(value: object) -> str:
     if isinstance(value, tuple | frozenset):
         texts = [str(each) for each in value]
         return ", ".join(sorted(texts) if isinstance(value, frozenset) else texts) or "not set"
+    if value == "":
+        return "empty"
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -19,11 +19,17 @@ class Sources:
     """All sources together: what each key was given, by the strongest, and where.
 
     values and origins: by key. tables: the other tables, expanded. known: the keys that there are. not_settings:
-    names of variables that begin with REKKU_ and are none of ours.
+    names of variables that begin with REKKU_ and are none of ours. set_empty: keys for which an empty text counts.
     """
 
     def __init__(
-        self, home: Path, variables: Mapping[str, str], *, known: frozenset[str], not_settings: re.Pattern[str]
+        self,
+        home: Path,
+        variables: Mapping[str, str],
+        *,
+        known: frozenset[str],
+        not_settings: re.Pattern[str],
+        set_empty: frozenset[str] = frozenset(),
     ) -> None:
         self.home = home
         self.problems = Problems()
@@ -33,7 +39,8 @@ class Sources:
         self.rules: Json = []
         self.components: dict[str, dict[str, ComponentTable]] = {}
         self._variables = variables
-        self._dotenv = present(read_env_file(home / ".env", self.problems))
+        self._set_empty = set_empty
+        self._dotenv = present(read_env_file(home / ".env", self.problems), set_empty)
         self._known = known
         self._not_settings = not_settings
         self.expansion = Expansion({**self._dotenv, **variables})
@@ -69,7 +76,9 @@ class Sources:
             self.problems.add(f"{key} ({origin})", str(error))
             return
         if isinstance(value, str) and not value.strip():
-            return
+            if key not in self._set_empty:
+                return
+            value = ""
         self.values[key] = value
         self.origins[key] = origin
 
@@ -130,6 +139,7 @@ def _number(text: str, read: Callable[[str], Json] | None) -> Json:
         return text
 
 
-def present(variables: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that are set, without blanks around: an empty one is as good as none."""
-    return {name: value.strip() for name, value in variables.items() if value.strip()}
+def present(variables: Mapping[str, str], set_empty: frozenset[str] = frozenset()) -> dict[str, str]:
+    """Return the variables that are set, without blanks around; an empty one counts for the keys of `set_empty`."""
+    stripped = {name: value.strip() for name, value in variables.items()}
+    return {name: value for name, value in stripped.items() if value or name in set_empty}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -81,6 +82,32 @@ def _url(url: str) -> str:
     return url
 
 
+def listen_address(text: str) -> tuple[str, int]:
+    """Return the host and the port of HOST:PORT; raises ValueError for what is neither that nor empty."""
+    try:
+        parts = urlsplit(f"//{text}")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    if host is None or port is None or parts.netloc != text or "@" in text:
+        raise ValueError("must be HOST:PORT, as 127.0.0.1:8787, or empty")
+    return host, port
+
+
+def on_loopback(host: str) -> bool:
+    """Whether a host stands for this machine alone."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _listen(text: str) -> str:
+    if text:
+        listen_address(text)
+    return text
+
+
 def _secret(secret: SecretStr) -> SecretStr:
     text = secret.get_secret_value()
     if len(text) < SHORTEST_SECRET:
@@ -118,5 +145,6 @@ PrincipalText = Annotated[str, AfterValidator(principal_text)]
 EngineNames = Annotated[tuple[str, ...], AfterValidator(_engines), listed(","), Lower]
 Seconds = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Url = Annotated[str, AfterValidator(_url)]
+Listen = Annotated[str, AfterValidator(_listen)]
 Secret = Annotated[SecretStr, AfterValidator(_secret)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]

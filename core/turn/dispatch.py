@@ -132,6 +132,11 @@ class Dispatcher:
         """How many lanes and inputs that pass them by are being worked on now."""
         return len(self._lanes) + len(self._passing)
 
+    @property
+    def running_turns(self) -> int:
+        """How many turns run now."""
+        return len(self._held)
+
     def _pass_by(self, input_id: int) -> None:
         if input_id not in self._passing:
             task = asyncio.get_running_loop().create_task(self._run_passing(input_id), name=f"input {input_id}")
@@ -225,6 +230,7 @@ class Dispatcher:
             finally:
                 self._held.pop(lease.input_id, None)
                 self._stopping.discard(lease.input_id)
+        env.figures.turn_ended(result)
         self._then(self._finish(turn, result, started))
 
     async def _abort(self, turn: Turn) -> str:

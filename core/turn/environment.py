@@ -15,6 +15,7 @@ from core.registry.catalogue import CatalogueEntry as Entry
 from core.registry.catalogue import Generation
 from core.services.budgets import RoleBudget
 from core.services.engines import Engines
+from core.services.figures import Figures
 from core.services.foreign import ForeignCalls
 from core.services.hooks import HookRunner
 from core.services.mask import Masker
@@ -41,7 +42,7 @@ class TurnEnvironment:
     """The services of a turn.
 
     owner: this process's name on leases. reached: called with the label of each point of the path that is passed,
-    so that tests can stop the process there. show: shows an ephemeral sign of life.
+    so that tests can stop the process there. show: shows an ephemeral sign of life. figures: what is counted.
     """
 
     owner: str
@@ -65,6 +66,7 @@ class TurnEnvironment:
     wake_schedule: Callable[[], None]
     summarize: Callable[[TurnContext], None]
     reached: Callable[[str], None]
+    figures: Figures
 
     def committed(self, rows: list[tuple[int, str]]) -> None:
         """Tell those who wait for rows that a transaction has written: these in the outbox, and reminders."""

@@ -237,6 +237,7 @@ async def _happen(
     env.reached("after reminder commit")
     if rows is None:
         return False
+    env.figures.reminder_fired(outcome.status.value, max(now_ms - due.occurrence.at_ms, 0) / 1000)
     env.wake_outbox([(row, str(part.address)) for row, (part, _) in zip(rows, outgoing, strict=False)])
     log.info("a reminder was due", reminder=reminder.id, status=outcome.status.value, late_s=due.late_s)
     return request is not None

@@ -12,7 +12,17 @@ import pytest
 
 from tests.architecture.source_tree import ROOT, modules
 
-HEAVY = ("alembic", "openai", "prompt_toolkit", "rich.live", "rich.markdown", "httpx2", "aiohttp", "aiogram")
+HEAVY = (
+    "alembic",
+    "openai",
+    "prompt_toolkit",
+    "rich.live",
+    "rich.markdown",
+    "httpx2",
+    "aiohttp",
+    "aiogram",
+    "prometheus_client",
+)
 """Of rich only what it renders with: structlog itself imports the rest."""
 
 _PROBE = Path(__file__).with_name("import_probe.py")

@@ -1,4 +1,4 @@
-"""Database servers that die, hang, lose connections, forget them, quarrel and refuse: nothing is lost or done twice."""
+"""Database servers that die, hang, lose connections, forget them or quarrel: nothing is lost or done twice."""
 
 from __future__ import annotations
 

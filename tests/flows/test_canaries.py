@@ -68,6 +68,7 @@ def environment(home: Path, api: BotApi, server: ModelServer) -> dict[str, str]:
         **{name: value for name, value in os.environ.items() if not name.startswith(("OPENAI", "TELEGRAM", "REKKU"))},
         "REKKU_HOME": str(home),
         "REKKU_LOG_LEVEL": "DEBUG",
+        "REKKU_HEALTH_LISTEN": "",
         "TELEGRAM_BOT_TOKEN": TOKEN,
         "TELEGRAM_WEBHOOK_SECRET": CANARIES["TELEGRAM_WEBHOOK_SECRET"],
         "TELEGRAM_API_BASE": api.base_url,

@@ -36,7 +36,8 @@ Ended = subprocess.CompletedProcess[str]
 def environment(home: Path, more: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return an environment without settings of whoever runs the tests."""
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "PYTHONDONTWRITEBYTECODE") if name in os.environ}
-    return {**kept, "HOME": str(home.parent), "TZ": "UTC", "REKKU_HOME": str(home), **(more or {})}
+    own = {"HOME": str(home.parent), "TZ": "UTC", "REKKU_HOME": str(home), "REKKU_HEALTH_LISTEN": ""}
+    return {**kept, **own, **(more or {})}
 
 
 def command(*arguments: str) -> list[str]:

@@ -39,6 +39,7 @@ async def rekku(home: Path, api: BotApi, *arguments: str, **settings: str) -> as
         "REKKU_ENGINE": "offline",
         "REKKU_ACCESS": "open",
         "REKKU_TIMEZONE": "UTC",
+        "REKKU_HEALTH_LISTEN": "",
         "TELEGRAM_BOT_TOKEN": api.world.token,
         "TELEGRAM_API_BASE": api.base_url,
         "TRAINER_IDS": ",".join(f"telegram:{person}" for person in WRITERS),
