@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import inspect, text
 
 from core.contracts.json import JsonObject
+from core.storage.server import ServerDatabase
 from tests.faults.child import Job
 from tests.faults.children import Children
 from tests.faults.outside import CALLS, PLATFORM, REPLIES, SENDS, WORLD, Records, Said
+
+T = TypeVar("T")
 
 ANSWERED_BY_MODEL = frozenset(REPLIES)
 
@@ -21,18 +29,21 @@ ANSWERED_BY_MODEL = frozenset(REPLIES)
 class Scene:
     """A home and what stands around it, over all its runs, with what is noted at the end of each.
 
+    database: the URL of a server, where the home's own file is not used. own_home: of one process among several.
     asked_in_vain: what the model was asked though its reply was recorded. begun: external actions, by token, that
     were begun and had no end. in_flight: parts that the platform had taken and the database did not know of.
     """
 
     directory: Path
+    database: str = ""
+    own_home: Path | None = None
     asked_in_vain: list[str] = field(default_factory=list)
     begun: set[str] = field(default_factory=set)
     in_flight: Counter[int] = field(default_factory=Counter)
 
     @property
     def home(self) -> Path:
-        return self.directory / "home"
+        return self.own_home or self.directory / "home"
 
     @property
     def outside(self) -> Records:
@@ -44,9 +55,20 @@ class Scene:
         words = [{"key": s.key, "chat": s.chat, "text": s.text, "user": s.user} for s in said]
         kill_after_s = how.pop("kill_after_s", None)
         assert kill_after_s is None or isinstance(kill_after_s, float)
-        job = Job(job=children.number(), home=str(self.home), world=str(self.directory), said=words, **how)  # type: ignore[arg-type]
-        recorded, calls_before = self._recorded(), len(self.outside.read(CALLS))
-        code = await children.run(job, kill_after_s=kill_after_s)
+        while_it_runs: Any = how.pop("while_it_runs", None)
+        job = Job(
+            job=children.number(),
+            home=str(self.home),
+            world=str(self.directory),
+            said=words,
+            database=self.database,
+            **how,
+        )  # type: ignore[arg-type]
+        alone = self.own_home is None
+        recorded, calls_before = self._recorded() if alone else set(), len(self.outside.read(CALLS))
+        code = await children.run(job, kill_after_s=kill_after_s, while_it_runs=while_it_runs)
+        if self.own_home is not None:
+            return code  # others work here at the same time: what is open is not this one's
         for call in self.outside.read(CALLS)[calls_before:]:
             if (call["token"], call["step"]) in recorded:
                 self.asked_in_vain.append(f"the model was asked again for step {call['step']} of {call['token']}")
@@ -66,6 +88,8 @@ class Scene:
         assert all(n == 1 for n in addresses.values()), f"more than one part of an address is in flight: {sending}"
 
     def _has_tables(self) -> bool:
+        if self.database:
+            return "faults_kept" in self._tables_of_server()
         if not (self.home / "rekku.db").exists():
             return False
         try:
@@ -85,6 +109,10 @@ class Scene:
 
     def rows(self, statement: str) -> list[JsonObject]:
         """Return the rows of a query on the database."""
+        if self.database:
+            return asked_of_server(
+                self.database, lambda conn: [dict(row._mapping) for row in conn.execute(text(statement))]
+            )
         connection = sqlite3.connect(f"file:{self.home / 'rekku.db'}?mode=ro", uri=True)
         connection.row_factory = sqlite3.Row
         try:
@@ -92,22 +120,43 @@ class Scene:
         finally:
             connection.close()
 
+    def _tables_of_server(self) -> list[str]:
+        return asked_of_server(self.database, lambda conn: inspect(conn).get_table_names())
+
     def log(self) -> str:
         """Return the end of what the children logged."""
         path = self.directory / "log"
         return path.read_text()[-3000:] if path.exists() else ""
 
 
-def complaints(scene: Scene, said: Sequence[Said], *, failing_turns: bool = False) -> list[str]:
+def asked_of_server(url: str, fn: Callable[[Any], T]) -> T:
+    """Return what a function of a connection finds on a server; in a loop of its own, for whoever has one already."""
+
+    async def ask() -> T:
+        database = ServerDatabase(url, read_only=True)
+        await database.start()
+        try:
+            return await database.read(fn)
+        finally:
+            await database.stop()
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(lambda: asyncio.run(ask())).result()
+
+
+def complaints(
+    scene: Scene, said: Sequence[Said], *, failing_turns: bool = False, gateway_kills: int | None = None
+) -> list[str]:
     """Return what is wrong after a scene has come to rest; nothing when every promise was kept.
 
-    failing_turns: a turn may have ended as failed, its user told.
+    failing_turns: a turn may have ended as failed, its user told. gateway_kills: how often what sends was killed
+    where several processes shared the work, so that nobody could note what was open at the end of one.
     """
     return [
         *_inputs(scene, said, failing_turns=failing_turns),
-        *_sends(scene),
+        *_sends(scene, gateway_kills),
         *_answers(scene, said, failing_turns=failing_turns),
-        *_world(scene),
+        *_world(scene, noted=gateway_kills is None),
         *scene.asked_in_vain,
     ]
 
@@ -136,7 +185,7 @@ def _inputs(scene: Scene, said: Sequence[Said], *, failing_turns: bool) -> list[
     return found
 
 
-def _sends(scene: Scene) -> list[str]:
+def _sends(scene: Scene, gateway_kills: int | None) -> list[str]:
     found = []
     outbox = scene.rows("SELECT * FROM outbox")
     found += [f"part {row['id']} is {row['state']}: {row['reason']}" for row in outbox if row["state"] != "sent"]
@@ -144,7 +193,7 @@ def _sends(scene: Scene) -> list[str]:
     times = Counter(event["id"] for event in sends)
     found += [f"part {row['id']} was never seen at the platform" for row in outbox if not times[row["id"]]]
     for id_, n in times.items():
-        if n > 1 + scene.in_flight[id_]:
+        if n > 1 + (scene.in_flight[id_] if gateway_kills is None else gateway_kills):
             found.append(f"part {id_} was sent {n} times, and was in flight {scene.in_flight[id_]} times")
     for address in {event["address"] for event in sends}:
         ids = [event["id"] for event in sends if event["address"] == address]
@@ -195,7 +244,7 @@ def _token(row: JsonObject) -> str:
     return str(json.loads(row["payload"])["token"])
 
 
-def _world(scene: Scene) -> list[str]:
+def _world(scene: Scene, *, noted: bool) -> list[str]:
     found = []
     touched = Counter(event["token"] for event in scene.outside.read(WORLD))
     found += [f"the world was touched {n} times for {token}" for token, n in touched.items() if n > 1]
@@ -204,7 +253,7 @@ def _world(scene: Scene) -> list[str]:
         f"ledger row {row['id']} ({row['action']}) is still open" for row in ledger if row["status"] == "started"
     ]
     unsure = _unsure(scene)
-    if unsure != scene.begun:
+    if noted and unsure != scene.begun:
         found.append(f"the end of {unsure} is said not to be known, begun without an end were {scene.begun}")
     seen = " ".join(" ".join(call["outcomes"]) for call in scene.outside.read(CALLS))
     for row in ledger:

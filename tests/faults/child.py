@@ -19,11 +19,16 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import structlog
+from pydantic import SecretStr
 
 import core.app
+import core.services.joined_inputs
+import core.storage.server
 import core.storage.sqlite
+import core.turn.dispatch
 from core.app import App
 from core.contracts.json import JsonObject
+from core.ownership import Duty
 from core.services import inbox, outbox
 from core.settings import Access, Settings
 from core.settings.components import ComponentTable
@@ -43,7 +48,9 @@ class Job:
     die_at, die_after: `os._exit` at the n-th passing of this label. stop_at: leave the App in good order when this
     label is passed first, with `drain_s` seconds for what runs. think_s, act_s, send_s: how long the model, an
     external action and a send take. busy_s: how long a statement waits for a file that another process has locked.
-    joins: messages that wait become one turn.
+    joins: messages that wait become one turn. database: the URL of a server, "" for SQLite in the home. duties: what
+    this process does, all when there are none. lease_ms: how long a claim holds without being renewed. for_good: run
+    until killed, also when nothing is left to do. patience_s: how long to wait for the rest to be done.
     """
 
     job: int
@@ -59,6 +66,11 @@ class Job:
     send_s: float = 0.0
     busy_s: float = 5.0
     joins: bool = False
+    database: str = ""
+    duties: list[str] = field(default_factory=list)
+    lease_ms: int = inbox.LEASE_MS
+    for_good: bool = False
+    patience_s: float = PATIENCE_S
 
 
 async def run(job: Job) -> int:
@@ -76,30 +88,36 @@ async def run(job: Job) -> int:
 
     core.app.DRAIN_S = job.drain_s
     core.storage.sqlite.BUSY_TIMEOUT_S = job.busy_s
+    inbox.LEASE_MS = outbox.LEASE_MS = core.services.joined_inputs.LEASE_MS = job.lease_ms
+    core.turn.dispatch.RENEW_EVERY_S = job.lease_ms / 3000
     platform = Platform(records, [Said(**said) for said in job.said], job.send_s)
     app = App(
-        settings(Path(job.home)),
+        settings(Path(job.home), job.database),
         plugins=[Actions(records, job.act_s)],
         interfaces=[_named(platform)],
         engines=[Model(records, job.think_s, job.joins)],
         reached=reached,
+        duties=frozenset(map(Duty, job.duties)),
     )
     code = 0
     async with app:
-        if job.stop_at:
+        if job.for_good:
+            await asyncio.Event().wait()
+        elif job.stop_at:
             async with asyncio.timeout(PATIENCE_S):
                 await stop.wait()
-        elif not await _idle(app, platform):
+        elif not await _idle(app, platform, job.patience_s):
             code = STUCK
     for label, times in passed.items():
         records.add("passed", label=label, times=times)
     return code
 
 
-def settings(home: Path) -> Settings:
+def settings(home: Path, database: str = "") -> Settings:
     """The settings of every child."""
     return Settings(
         home=home,
+        database_url=SecretStr(database) if database else None,
         timezone="UTC",
         access=Access.OPEN,
         trainer_ids=frozenset({f"{PLATFORM}:{TRAINER}"}),
@@ -115,8 +133,8 @@ def _named(platform: Platform) -> Platform:
     return platform
 
 
-async def _idle(app: App, platform: Platform) -> bool:
-    until = time.monotonic() + PATIENCE_S
+async def _idle(app: App, platform: Platform, patience_s: float) -> bool:
+    until = time.monotonic() + patience_s
     while time.monotonic() < until:
         if platform.quiet and not app.dispatcher.busy:
             open_inputs = await app.database.read(inbox.count_open)

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
@@ -21,11 +22,11 @@ ROOT = Path(__file__).parents[2]
 
 
 class Children:
-    """`async with Children() as children`: runs jobs, `AT_ONCE` at a time."""
+    """`async with Children() as children`: runs jobs, a few at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, at_once: int = AT_ONCE) -> None:
         self._numbers = itertools.count(1)
-        self._free = asyncio.Semaphore(AT_ONCE)
+        self._free = asyncio.Semaphore(at_once)
         self._begun: dict[int, asyncio.Future[int]] = {}
         self._ended: dict[int, asyncio.Future[int]] = {}
         self._stack = AsyncExitStack()
@@ -60,8 +61,17 @@ class Children:
         """Return the number of a new job."""
         return next(self._numbers)
 
-    async def run(self, job: Job, *, kill_after_s: float | None = None) -> int:
-        """Run a job to its end and return its exit code, negative for a signal. kill_after_s: SIGKILL then."""
+    async def run(
+        self,
+        job: Job,
+        *,
+        kill_after_s: float | None = None,
+        while_it_runs: Callable[[int], Awaitable[None]] | None = None,
+    ) -> int:
+        """Run a job to its end and return its exit code, negative for a signal.
+
+        kill_after_s: SIGKILL then. while_it_runs: called with the process's id; when it returns, SIGKILL.
+        """
         loop = asyncio.get_running_loop()
         async with self._free:
             begun: asyncio.Future[int] = loop.create_future()
@@ -72,10 +82,14 @@ class Children:
             await self._process.stdin.drain()
             async with asyncio.timeout(STARTING_S):
                 pid = await begun
+            if while_it_runs is not None:
+                watching = asyncio.ensure_future(while_it_runs(pid))
+                await asyncio.wait({ended, watching}, return_when=asyncio.FIRST_COMPLETED)
+                watching.cancel()
             if kill_after_s is not None:
                 await asyncio.wait({ended}, timeout=kill_after_s)
-                if not ended.done():
-                    os.kill(pid, signal.SIGKILL)
+            if (while_it_runs is not None or kill_after_s is not None) and not ended.done():
+                os.kill(pid, signal.SIGKILL)
             async with asyncio.timeout(ENDING_S):
                 return await ended
 

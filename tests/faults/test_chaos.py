@@ -10,39 +10,51 @@ import os
 import random
 from pathlib import Path
 
+import pytest
+
 from tests.faults.aftermath import Scene, complaints
 from tests.faults.child import STUCK
 from tests.faults.children import Children
 from tests.faults.outside import SENDS, WORLD, Said
+from tests.support.database_servers import ServersOfTests
 
 KINDS = ("look", "keep", "append", "say", "both", "mixed", "twice", "risky", "/append", "/keep")
 SMALL = {"messages": 30, "lanes": 5, "kills": 10}
-RUN_S = (0.03, 0.2)
-"""The shortest and the longest time before a kill. A child takes about 0.04 s to start."""
+RUN_S = {"sqlite": (0.03, 0.2), "mariadb": (0.1, 0.6), "postgresql": (0.1, 0.6)}
+"""The shortest and the longest time before a kill. A child takes about 0.04 s to start, on a server 0.2 s."""
 
 
-def _plan() -> dict[str, int]:
+def planned(small: dict[str, int]) -> dict[str, int]:
+    """Return what is to be played, with its seed; `small` where REKKU_CHAOS says nothing else."""
     given = dict(pair.split("=") for pair in os.environ.get("REKKU_CHAOS", "").split())
-    plan = {name: int(given.pop(name, default)) for name, default in SMALL.items()}
+    plan = {name: int(given.pop(name, default)) for name, default in small.items()}
     plan["seed"] = int(given.pop("seed", random.SystemRandom().randrange(10**6)))
     assert not given, f"REKKU_CHAOS knows no {', '.join(given)}"
+    print(f"REKKU_CHAOS={' '.join(f'{name}={value}' for name, value in plan.items())!r}")
     return plan
 
 
-async def test_random_kills(tmp_path: Path) -> None:
-    plan = _plan()
-    print(f"REKKU_CHAOS={' '.join(f'{name}={value}' for name, value in plan.items())!r}")
+@pytest.mark.parametrize(
+    "dialect",
+    [
+        "sqlite",
+        pytest.param("mariadb", marks=pytest.mark.service),
+        pytest.param("postgresql", marks=pytest.mark.service),
+    ],
+)
+async def test_random_kills(dialect: str, tmp_path: Path, database_servers: ServersOfTests) -> None:
+    plan = planned(SMALL)
     choice = random.Random(plan["seed"])
     said = [
         Said(key=f"k{n}", chat=f"c{n % plan['lanes']}", text=f"{choice.choice(KINDS)} t{n}")
         for n in range(plan["messages"])
     ]
-    scene = Scene(tmp_path)
+    scene = Scene(tmp_path, "" if dialect == "sqlite" else database_servers.url(dialect))
     kills = 0
     async with Children() as children:
         slow = {"think_s": 0.05, "act_s": 0.05, "send_s": 0.02}
         for _ in range(plan["kills"]):
-            code = await scene.run(children, said, kill_after_s=choice.uniform(*RUN_S), **slow)
+            code = await scene.run(children, said, kill_after_s=choice.uniform(*RUN_S[dialect]), **slow)
             assert code in (0, -9), scene.log()
             kills += code == -9
         for _ in range(1 + plan["messages"] // 100):
