@@ -56,14 +56,8 @@ class Scene:
         kill_after_s = how.pop("kill_after_s", None)
         assert kill_after_s is None or isinstance(kill_after_s, float)
         while_it_runs: Any = how.pop("while_it_runs", None)
-        job = Job(
-            job=children.number(),
-            home=str(self.home),
-            world=str(self.directory),
-            said=words,
-            database=self.database,
-            **how,
-        )  # type: ignore[arg-type]
+        places = {"home": str(self.home), "world": str(self.directory), "database": self.database}
+        job = Job(job=children.number(), said=words, **places, **how)  # type: ignore[arg-type]
         alone = self.own_home is None
         recorded, calls_before = self._recorded() if alone else set(), len(self.outside.read(CALLS))
         code = await children.run(job, kill_after_s=kill_after_s, while_it_runs=while_it_runs)

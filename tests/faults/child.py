@@ -88,7 +88,8 @@ async def run(job: Job) -> int:
 
     core.app.DRAIN_S = job.drain_s
     core.storage.sqlite.BUSY_TIMEOUT_S = job.busy_s
-    inbox.LEASE_MS = outbox.LEASE_MS = core.services.joined_inputs.LEASE_MS = job.lease_ms
+    inbox.LEASE_MS = outbox.LEASE_MS = job.lease_ms
+    core.services.joined_inputs.LEASE_MS = job.lease_ms  # type: ignore[attr-defined]
     core.turn.dispatch.RENEW_EVERY_S = job.lease_ms / 3000
     platform = Platform(records, [Said(**said) for said in job.said], job.send_s)
     app = App(

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from tests.faults.child import Job, as_line
 
@@ -84,7 +85,8 @@ class Children:
                 pid = await begun
             if while_it_runs is not None:
                 watching = asyncio.ensure_future(while_it_runs(pid))
-                await asyncio.wait({ended, watching}, return_when=asyncio.FIRST_COMPLETED)
+                either: set[asyncio.Future[Any]] = {ended, watching}
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
                 watching.cancel()
             if kill_after_s is not None:
                 await asyncio.wait({ended}, timeout=kill_after_s)
