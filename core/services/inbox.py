@@ -201,6 +201,14 @@ def release(conn: Any, lease: Lease) -> None:
         _with_joined(conn, lease, state="waiting", lease_owner="")
 
 
+def release_lane(conn: Any, lane: str, owner: str) -> None:
+    """Give back all that an owner has claimed in a lane, also where it does not know whether it did."""
+    mine = (inbox.c.lane == lane, inbox.c.lease_owner == owner, inbox.c.state == "running")
+    conn.execute(
+        update(inbox).where(*mine, inbox.c.passes_lanes.is_(False)).values(state="waiting", lease_owner="")
+    )
+
+
 def _with_joined(conn: Any, lease: Lease, **values: Any) -> None:
     if lease.joined:
         conn.execute(update(inbox).where(inbox.c.id.in_(lease.joined)).values(**values))

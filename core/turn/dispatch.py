@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import Any
 
 import structlog
 
@@ -24,7 +26,7 @@ log = structlog.get_logger("rekku.turns")
 
 MOST_TURNS = 64
 SCAN_EVERY_S = 5.0
-RETRY_AFTER_S = 2.0
+RETRY_AFTER_S = 1.0
 RENEW_EVERY_S = inbox.LEASE_MS / 3000
 INTERNAL_ERROR = "Something went wrong inside me while I worked on this. The log says more ({error})."
 STOPPED = "Stopped."
@@ -177,7 +179,8 @@ class Dispatcher:
             turn = await env.database.transact(lambda conn: claim_and_open(conn, env, lane=lane), durable=False)
         except StorageError as error:
             log.warning("the lane waits for the database", lane=lane, error=str(error))
-            await env.clock.sleep(RETRY_AFTER_S)
+            # Whether it was claimed is not known, and nobody works on it: that must not wait for the lease's end.
+            await self._until_stored(lambda conn: inbox.release_lane(conn, lane, env.owner))
             return True
         if turn is None:
             return False
@@ -212,7 +215,8 @@ class Dispatcher:
                     result = "error"
             except asyncio.CancelledError:
                 if lease.input_id not in self._stopping:
-                    await asyncio.shield(env.database.transact(lambda conn: inbox.release(conn, lease)))
+                    with contextlib.suppress(StorageError):  # the lease runs out by itself
+                        await asyncio.shield(env.database.transact(lambda conn: inbox.release(conn, lease)))
                     raise
                 result = await asyncio.shield(self._abort(turn))
             except LeaseLost as error:
@@ -220,8 +224,8 @@ class Dispatcher:
                 return
             except StorageUnavailable as error:
                 log.warning("the turn waits for the database", error=str(error))
-                await env.clock.sleep(RETRY_AFTER_S)
-                await self._give_back(turn)
+                await self._until_stored(lambda conn: inbox.release(conn, lease))
+                self.scan_soon()
                 return
             except Exception as error:
                 # A mistake of our own: it must not hold up the lane for ever, and the user is told.
@@ -240,13 +244,13 @@ class Dispatcher:
             return "complete"  # its last commit was under way already
         return "aborted"
 
-    async def _give_back(self, turn: Turn) -> None:
-        try:
-            await self._env.database.transact(lambda conn: inbox.release(conn, turn.lease))
-        except StorageError:
-            # The lease runs out by itself; the scan finds the input then.
-            return
-        self.scan_soon()
+    async def _until_stored(self, fn: Callable[[Any], None]) -> None:
+        """Write something as soon as the database is back; what is left to the end of a lease waits longer."""
+        while self._open:
+            await self._env.clock.sleep(RETRY_AFTER_S)
+            with contextlib.suppress(StorageError):
+                await self._env.database.transact(fn)
+                return
 
     async def _fail(self, turn: Turn, error: str) -> None:
         try:
