@@ -11,7 +11,7 @@ from core.contracts.errors import StorageError
 from core.contracts.services import Database
 from core.storage.tables import metadata
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest migration; a test compares it with the folder."""
 
 VERSION_TABLE = (

@@ -1,0 +1,26 @@
+"""Whose each message is, also where no turn came of it: without that a person's words cannot be found again."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+
+Key = sa.String(190)
+
+
+def upgrade() -> None:
+    """Add the column and the indexes; what came of a turn is its principal's, of older talk nobody knows it."""
+    # SQLite writes a column that is added behind the constraints: only a table that is made anew is the same.
+    recreate = "always" if op.get_bind().dialect.name == "sqlite" else "never"
+    with op.batch_alter_table("messages", recreate=recreate) as table:
+        table.add_column(sa.Column("principal", Key, nullable=False, server_default=""))
+    messages = sa.table("messages", sa.column("turn_id"), sa.column("principal"))
+    turns = sa.table("turns", sa.column("id"), sa.column("principal"))
+    whose = sa.select(turns.c.principal).where(turns.c.id == messages.c.turn_id).scalar_subquery()
+    known = messages.c.turn_id.in_(sa.select(turns.c.id))
+    op.execute(messages.update().where(known).values(principal=whose))
+    op.create_index("messages_turn", "messages", ["turn_id"])
+    op.create_index("messages_principal", "messages", ["principal"])
