@@ -33,6 +33,7 @@ from core.services.mask import Masker
 from core.services.people import People
 from core.services.periodic import Job, PeriodicJobs, jobs_of
 from core.services.policy import read_rules
+from core.services.retention import Retention
 from core.services.schedule import StoredSchedule
 from core.services.tokens import TokenEstimate
 from core.settings import Settings, ensure_home
@@ -257,6 +258,7 @@ class App:
             budgets=_budgets(settings),
             show=self._show,
             wake_outbox=self.deliverer.wake,
+            retention=Retention(settings.retention),
             schedule=self.schedule,
             wake_schedule=lambda: self.schedule_keeper.wake(),
             summarize=self._summarize_soon,

@@ -234,10 +234,18 @@ def count_open(conn: Any) -> int:
 
 
 def forget_old(conn: Any, now_ms: int, limit: int = 500) -> int:
-    """Delete done inputs whose dedupe keys need not be kept any more; return how many."""
+    """Delete done inputs whose dedupe keys need not be kept any more; return how many.
+
+    The newest one stays: SQLite would give its id, by which turns know their input, to the next one.
+    """
+    newest = conn.execute(select(func.max(inbox.c.id))).scalar()
+    if newest is None:
+        return 0
     old = (
         select(inbox.c.id)
-        .where(inbox.c.state == "done", inbox.c.received_at_ms < now_ms - DEDUPE_KEPT_MS)
+        .where(
+            inbox.c.state == "done", inbox.c.received_at_ms < now_ms - DEDUPE_KEPT_MS, inbox.c.id < newest
+        )
         .limit(limit)
     )
     ids = list(conn.execute(old).scalars())
