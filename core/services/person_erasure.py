@@ -33,7 +33,8 @@ from core.storage.tables import (
 )
 
 BATCH = 200
-_BOUNDED = (inbox, turns, messages, outbox, sessions)
+_BOUNDED = (inbox, turns, messages, outbox, sessions, reminders)
+_BOUNDED_BY_TURN = (approvals, compensations)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +45,9 @@ class Halted:
 
     def covers(self, table: Table) -> list[ColumnElement[bool]]:
         """Return what is true of the rows that were there."""
-        return [table.c.id <= self.highest[table.name]] if table.name in self.highest else []
+        if table in _BOUNDED_BY_TURN:
+            return [table.c.turn_id <= self.highest[turns.name]]
+        return [table.c.id <= self.highest[table.name]] if table in _BOUNDED else []
 
 
 def running(conn: Any, person: Person, now_ms: int) -> int:
@@ -92,6 +95,7 @@ class Erasing:
         halted = await database.transact(lambda conn: halt(conn, person, now_ms))
         if halted is None:
             return False
+        await self._delete(reminders, halted.covers(reminders), self._drop_reminders)
         await self._forget_summaries()
         of_turn = [holding for holding in HOLDINGS if holding.match is Match.TURN]
         await self._delete(turns, halted.covers(turns), lambda conn, ids: self._drop_turns(conn, ids, of_turn))
@@ -100,7 +104,7 @@ class Erasing:
         await self._each(self._of(inbox, Erasure.STUB), inbox, halted.covers(inbox), self._stub)
         for holding in HOLDINGS:
             if holding.erasure is Erasure.BLANK:
-                await self._blank(holding)
+                await self._blank(holding, halted)
         await database.transact(self._forget_small)
         return True
 
@@ -180,7 +184,8 @@ class Erasing:
 
         await self._each(or_(sessions.c.id.in_(spoke_in), sessions.c.id.in_(had_turns)), sessions, (), clear)
 
-    async def _blank(self, holding: Holding) -> None:
+    async def _blank(self, holding: Holding, halted: Halted) -> None:
+        """Overwrite a column in rows that are somebody else's: what they have begun since is none of these."""
         table, column = holding.column.table, holding.column
         key = next(iter(table.primary_key.columns))
         values = {column.name: self._person.erased_name}
@@ -188,7 +193,8 @@ class Erasing:
         def blank(conn: Any, keys: list[Any]) -> None:
             conn.execute(update(table).where(key.in_(keys)).values(**values))
 
-        await self._each(condition(holding, self._person), table, (), blank)
+        others = table.c.principal != str(self._person.principal)
+        await self._each(condition(holding, self._person), table, [others, *halted.covers(table)], blank)
 
     def _forget_small(self, conn: Any) -> None:
         """Delete what there is one row of, or a few; that somebody is blocked stays unless it is to be forgotten."""
