@@ -1,4 +1,4 @@
-"""What components keep of a person: each is asked for itself, isolated, with a deadline, and without being started."""
+"""What components keep of a person: each is asked for itself, isolated, with a deadline, without being started."""
 
 from __future__ import annotations
 

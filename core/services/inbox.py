@@ -243,9 +243,7 @@ def forget_old(conn: Any, now_ms: int, limit: int = 500) -> int:
         return 0
     old = (
         select(inbox.c.id)
-        .where(
-            inbox.c.state == "done", inbox.c.received_at_ms < now_ms - DEDUPE_KEPT_MS, inbox.c.id < newest
-        )
+        .where(inbox.c.state == "done", inbox.c.received_at_ms < now_ms - DEDUPE_KEPT_MS, inbox.c.id < newest)
         .limit(limit)
     )
     ids = list(conn.execute(old).scalars())

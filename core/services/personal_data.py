@@ -1,7 +1,7 @@
 """Where something of a person is stored: every table and column, how it is found, and what erasing does to it.
 
-`rekku people` exports and erases by this list alone, and a test holds every table against it: whoever adds a table, or
-a column that names somebody, says here what becomes of it.
+`rekku people` exports and erases by this list alone, and a test holds every table against it: whoever adds a table,
+or a column that names somebody, says here what becomes of it.
 """
 
 from __future__ import annotations
@@ -130,6 +130,7 @@ COVERED: Mapping[str, str] = {
     "kv.owner": "a component, and no person; what components keep of somebody they are asked for themselves",
 }
 """Columns that may look as if they named somebody, and why they need no entry of their own."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:

@@ -78,9 +78,9 @@ def _messages(conn: Any, after: int) -> list[OldRow]:
     statement = select(
         messages.c.id,
         messages.c.at_ms,
-        or_(
-            sessions.c.id.is_(None), sessions.c.closed_at_ms != 0, messages.c.id <= sessions.c.summarized_to
-        ).label("fallen_out"),
+        or_(sessions.c.id.is_(None), sessions.c.closed_at_ms != 0, messages.c.id <= sessions.c.summarized_to).label(
+            "fallen_out"
+        ),
         or_(turns.c.id.is_(None), turns.c.state.in_(ENDED_TURN)).label("ended"),
     ).select_from(
         messages.join(sessions, sessions.c.id == messages.c.session_id, isouter=True).join(
@@ -168,9 +168,7 @@ def _needed_turns(conn: Any, ids: Sequence[int]) -> set[int]:
 def _outbox(conn: Any, after: int) -> list[OldRow]:
     statement = select(outbox.c.id, outbox.c.created_at_ms, outbox.c.ended_at_ms, outbox.c.state)
     return [
-        OldRow(
-            id=row.id, at_ms=row.created_at_ms, ended_at_ms=row.ended_at_ms, free=row.state in ENDED_DELIVERY
-        )
+        OldRow(id=row.id, at_ms=row.created_at_ms, ended_at_ms=row.ended_at_ms, free=row.state in ENDED_DELIVERY)
         for row in conn.execute(_page(statement, outbox, after, ROWS_A_PAGE))
     ]
 

@@ -1,4 +1,4 @@
-"""Erasing somebody beside a process that serves: refused while a turn of theirs runs, complete after any interruption."""
+"""Erasing somebody beside a process that serves: refused while a turn of theirs runs, complete in the end."""
 
 from __future__ import annotations
 

@@ -15,17 +15,22 @@ import pytest
 
 from core.contracts.deliveries import Delivery
 from core.contracts.engine import EngineRequest
-from core.contracts.inputs import Principal, Quoted, Role
-from core.services import history, roles
+from core.contracts.hooks import TurnContext
+from core.contracts.inputs import Address, Origin, Principal, Quoted, Role
+from core.services import history, outbox, roles
 from core.settings import Access
 from core.testing import RunningApp, ScriptedEngine, actions, message, running_app
 from tests.flows.test_command_line import answer, refused, rekku
 
 ANN, BOB, BOSS = "ann-7f3", "bob-9c2", "boss-1e5"
 SECRET = "sk-not-for-anybody"
+SAID = (
+    *("private", "group", "heard", "edited", "answer", "diary", "reminder", "remember", "dice", "after"),
+    *("notice", "summary", "name"),
+)
 ASK = ({"verdict": "ask", "action": "roll_dice"},)
 DIARY = '''
-from sqlalchemy import Column, Integer, MetaData, String, Table, delete, insert, inspect, select
+from sqlalchemy import Column, Integer, MetaData, String, Table, delete, insert, select
 
 from core.ai_plugin_base import ActionContext, AIPluginBase, action
 
@@ -121,8 +126,6 @@ async def _lives(kit: RunningApp, who: str, word: str) -> None:
     parts = await kit.app.env.outgoing.prepare(
         _context(kit, principal), Delivery(address=chat.input("", user_id=who).address, text=f"{word}-notice")
     )
-    from core.services import outbox
-
     await kit.app.database.transact(lambda conn: outbox.put(conn, parts, 0, now_ms))
     for lane in (f"test:{who}", "test:room"):
         session = await kit.app.database.transact(lambda conn, at=lane: history.open_session(conn, at, now_ms))  # type: ignore[misc]
@@ -132,10 +135,7 @@ async def _lives(kit: RunningApp, who: str, word: str) -> None:
         )
 
 
-def _context(kit: RunningApp, principal: Principal) -> Any:
-    from core.contracts.hooks import TurnContext
-    from core.contracts.inputs import Address, Origin
-
+def _context(kit: RunningApp, principal: Principal) -> TurnContext:
     return TurnContext(
         turn_id=0,
         principal=principal,
@@ -166,7 +166,9 @@ async def _live(home: Path) -> None:
         await _lives(kit, ANN, "zebra")
         await _lives(kit, BOB, "walrus")
         await kit.interface.ask("let me in", user_id="cat-5d4", author_name="lynx-name")
-        rows = await kit.rows("SELECT id FROM approvals WHERE principal = :who ORDER BY created_at_ms", who=f"test:{ANN}")
+        rows = await kit.rows(
+            "SELECT id FROM approvals WHERE principal = :who ORDER BY created_at_ms", who=f"test:{ANN}"
+        )
         await kit.interface.ask(f"/approve {rows[0]['id']}", user_id=BOSS)
         await kit.app.drained()
 
@@ -240,7 +242,9 @@ def test_everybody_is_listed(home: Path) -> None:
     assert f"test:{ANN}" in table
 
 
-@pytest.mark.parametrize(("who", "word", "others"), [(ANN, "zebra", ("walrus", BOB)), (BOB, "walrus", ("zebra", ANN))])
+@pytest.mark.parametrize(
+    ("who", "word", "others"), [(ANN, "zebra", ("walrus", BOB)), (BOB, "walrus", ("zebra", ANN))]
+)
 def test_an_export_holds_all_of_one_and_nothing_of_another(
     home: Path, who: str, word: str, others: tuple[str, ...]
 ) -> None:
@@ -249,8 +253,7 @@ def test_an_export_holds_all_of_one_and_nothing_of_another(
     for other in (*others, BOSS, "lynx", "cat-5d4"):
         assert other not in ended.stdout
     text = ended.stdout
-    told = "private group heard edited answer diary reminder remember dice after notice summary name".split()
-    assert [each for each in told if f"{word}-{each}" not in text] == []
+    assert [each for each in SAID if f"{word}-{each}" not in text] == []
     assert found["principal"] == f"test:{who}"
     assert found["components"] == {"plugin.diary": [f"{word}-diary"]}
     assert found["failed"] == {}
@@ -374,5 +377,6 @@ def test_a_component_that_cannot_say_is_told_and_the_rest_is_done(home: Path) ->
 
 @pytest.mark.parametrize("command", ["export", "erase"])
 def test_a_name_is_no_principal(home: Path, command: str) -> None:
-    assert rekku(home, "people", command, "telegram:ann").returncode == 2
-    assert rekku(home, "people", command, "ann").returncode == 2
+    said = rekku(home, "people", command, "telegram:ann")
+    assert said.returncode == 2
+    assert "holds a name" in said.stderr

@@ -143,6 +143,8 @@ async def test_everybody_of_whom_something_is_stored_is_listed(database: SqliteD
 
 
 def test_what_only_names_them_is_not_exported() -> None:
-    assert {h.name for h in HOLDINGS if not h.exported} == {
-        h.name for h in HOLDINGS if h.erasure is Erasure.BLANK
-    } != set()
+    assert (
+        {h.name for h in HOLDINGS if not h.exported}
+        == {h.name for h in HOLDINGS if h.erasure is Erasure.BLANK}
+        != set()
+    )
