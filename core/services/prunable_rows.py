@@ -33,8 +33,8 @@ ENDED_TURN = ("complete", "aborted", "error")
 ENDED_DELIVERY = ("sent", "dead")
 UNDECIDED = ("waiting", "approved")
 
-ROWS_A_PAGE = 500
-TURNS_A_PAGE = 100
+ROWS_A_PAGE = 200
+TURNS_A_PAGE = 40
 """A turn goes with its replies, steps, actions and approvals: a handful of rows each."""
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -14,7 +16,7 @@ Key = sa.String(190)
 def upgrade() -> None:
     """Add the column and the indexes; what came of a turn is its principal's, of older talk nobody knows it."""
     # SQLite writes a column that is added behind the constraints: only a table that is made anew is the same.
-    recreate = "always" if op.get_bind().dialect.name == "sqlite" else "never"
+    recreate: Literal["always", "never"] = "always" if op.get_bind().dialect.name == "sqlite" else "never"
     with op.batch_alter_table("messages", recreate=recreate) as table:
         table.add_column(sa.Column("principal", Key, nullable=False, server_default=""))
     messages = sa.table("messages", sa.column("turn_id"), sa.column("principal"))
