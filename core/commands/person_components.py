@@ -18,6 +18,7 @@ from core.contracts.inputs import Address, Principal
 from core.contracts.json import Json
 from core.interface_base import InterfaceBase
 from core.registry.component import Component
+from core.services import personal_data
 from core.services.foreign import Raised
 from core.services.sync_or_async import invoke
 from core.settings import Settings
@@ -87,6 +88,8 @@ async def erased(app: App, principal: Principal) -> Answers:
                 answers.values[f"{component.kind}.{component.name}"] = count
         elif count is not None:
             answers.failures[f"{component.kind}.{component.name}"] = "it did not say how much it deleted"
+    for owner in await app.database.read(lambda conn: personal_data.still_naming(conn, principal)):
+        answers.failures.setdefault(owner, "a value in its store still names them")
     return answers
 
 
@@ -98,7 +101,10 @@ async def _asked(app: App, component: Component, method: str, principal: Princip
         if component.state == "failed":
             answers.failures[name] = f"it cannot be loaded: {app.masker.text(component.reason)}"
         return None
-    if ask is None or getattr(ask, "__func__", None) in _NOTHING or not app.registry.prepare(component):
+    if ask is None or getattr(ask, "__func__", None) in _NOTHING:
+        return None
+    if not app.registry.prepare(component):
+        answers.failures[name] = app.masker.text(component.reason)
         return None
     answer = await app.foreign.call(f"{name}.{method}", partial(invoke, ask, principal), PERSON_S)
     await component.instance.context.release()

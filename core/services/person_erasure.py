@@ -67,6 +67,8 @@ def halt(conn: Any, person: Person, now_ms: int) -> Halted | None:
         return None
     who = str(person.principal)
     pending = (_inputs(person), inbox.c.state.in_(("waiting", "running")))
+    begun = list(conn.execute(select(inbox.c.turn_id).where(*pending, inbox.c.turn_id != 0)).scalars())
+    conn.execute(update(turns).where(turns.c.id.in_(begun)).values(state="aborted", ended_at_ms=now_ms))
     conn.execute(update(inbox).where(*pending).values(state="done", lease_owner=""))
     undecided = (approvals.c.principal == who, approvals.c.state.in_(("waiting", "approved")))
     conn.execute(update(approvals).where(*undecided).values(state="expired"))

@@ -6,6 +6,7 @@ or a column that names somebody, says here what becomes of it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -231,6 +232,16 @@ def counts(conn: Any, person: Person) -> dict[str, int]:
         for table, found in by_table.items()
     }
     return {name: count for name, count in counted.items() if count}
+
+
+def still_naming(conn: Any, principal: Principal) -> list[str]:
+    """Return whose small values still name a principal: components that do not say what they keep."""
+    who = str(principal)
+    named = or_(kv.c.key.contains(who, autoescape=True), kv.c.value.contains(who, autoescape=True))
+    # Not where another one begins with it or ends in it.
+    whole = re.compile(rf"(?<![\w.-]){re.escape(who)}(?![\w.-])")
+    rows = conn.execute(select(kv.c.owner, kv.c.key, kv.c.value).where(named))
+    return sorted({row.owner for row in rows if whole.search(f"{row.key}\n{row.value}")})
 
 
 def mine(holding: Holding, person: Person) -> ColumnElement[bool]:

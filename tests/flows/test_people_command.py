@@ -361,6 +361,15 @@ def test_a_stranger_and_a_trainer_can_be_erased_too(home: Path) -> None:
     assert holding(home, "zebra-private") != set()
 
 
+def test_a_value_that_still_names_them_is_told(home: Path) -> None:
+    with closing(sqlite3.connect(home / "rekku.db")) as database, database:
+        row = "INSERT INTO kv (owner, key, value) VALUES (?, ?, ?)"
+        database.execute(row, ("plugin.old", "last", f'["test:{ANN}", 3]'))
+        database.execute(row, ("plugin.other", f"test:{ANN}x", f'"test:{ANN}-2"'))
+    said = rekku(home, "people", "erase", f"test:{ANN}", "--yes", "--json")
+    assert answer(said, 1)["failed"] == {"plugin.old": "a value in its store still names them"}
+
+
 def test_a_component_that_cannot_say_is_told_and_the_rest_is_done(home: Path) -> None:
     (home / "plugins" / "broken.py").write_text(BROKEN, encoding="utf-8")
     ended = rekku(home, "people", "export", f"test:{ANN}")
