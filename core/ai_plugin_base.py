@@ -14,6 +14,7 @@ from core.contracts.actions import ActionContext, DisplayHints, Effect, Permissi
 from core.contracts.deliveries import Health
 from core.contracts.errors import ActionFailed, DeclarationError, RetryAction
 from core.contracts.hooks import HOOKS, Block, Intercept, TurnContext
+from core.contracts.inputs import Principal
 from core.contracts.json import Json, JsonObject
 from core.contracts.services import PluginContext
 from core.declarations import ActionMark, DeclaredAction, EveryMark, HookMark, declare_action
@@ -238,6 +239,21 @@ class AIPluginBase:
         be left behind. An error that is raised is why a start would fail.
         """
         return None
+
+    async def export_person(self, principal: Principal) -> Json:
+        """Return what the plugin itself keeps of a person, as JSON; None: nothing.
+
+        `rekku people export` asks in a process of its own, with the plugin's context and without a start. It must
+        hold nothing of anybody else, and nothing may be written.
+        """
+        return None
+
+    async def erase_person(self, principal: Principal) -> int:
+        """Delete what the plugin itself keeps of a person; return how many rows, values or files that were.
+
+        `rekku people erase` asks likewise. To be asked again must do no harm.
+        """
+        return 0
 
 
 def _names_in_order(cls: type) -> list[str]:

@@ -13,7 +13,6 @@ import structlog
 from core.component_context import ComponentContext
 from core.contracts.deliveries import Activity
 from core.contracts.errors import RekkuError
-from core.contracts.hooks import TurnContext
 from core.contracts.inputs import Accepted, Address, Input
 from core.contracts.prompts import Budget
 from core.contracts.services import Clock, PluginContext
@@ -34,6 +33,7 @@ from core.services.mask import Masker
 from core.services.people import People
 from core.services.periodic import Job, PeriodicJobs, jobs_of
 from core.services.policy import read_rules
+from core.services.retention import Retention
 from core.services.schedule import StoredSchedule
 from core.services.tokens import TokenEstimate
 from core.settings import Settings, ensure_home
@@ -51,7 +51,7 @@ from core.turn.outgoing import Outgoing
 from core.turn.people_actions import PeopleActions
 from core.turn.receive import Receiver
 from core.turn.reroute_reminder import parts_instead
-from core.turn.summarize import summarize
+from core.turn.summarize import Summaries
 
 log = structlog.get_logger("rekku.app")
 
@@ -108,7 +108,6 @@ class App:
         self._interfaces: dict[str, InterfaceBase] = {}
         self._stack = AsyncExitStack()
         self._jobs: set[asyncio.Task[None]] = set()
-        self._summarizing: set[str] = set()
         self.registry = Registry(
             foreign=self.foreign,
             clock=self.clock,
@@ -269,9 +268,10 @@ class App:
             budgets=budgets_of(settings.budgets),
             show=self._show,
             wake_outbox=self.deliverer.wake,
+            retention=Retention(settings.retention),
             schedule=self.schedule,
             wake_schedule=lambda: self.schedule_keeper.wake(),
-            summarize=self._summarize_soon,
+            summarize=Summaries(lambda: self.env, self._own).soon,
             reached=self._reached,
             figures=self.figures,
         )
@@ -367,22 +367,6 @@ class App:
         interface = self._interfaces.get(activity.address.interface) if Duty.GATEWAY in self.duties else None
         if interface is not None and type(interface).activity is not InterfaceBase.activity:
             await self.foreign.call("activity", lambda: interface.activity(activity), ACTIVITY_S)
-
-    def _summarize_soon(self, context: TurnContext) -> None:
-        lane = str(context.address)
-        if lane in self._summarizing:
-            return
-
-        async def job() -> None:
-            self._summarizing.add(lane)
-            try:
-                await summarize(context, self.env)
-            except RekkuError as error:
-                log.warning("the history could not be summarized", lane=lane, error=str(error))
-            finally:
-                self._summarizing.discard(lane)
-
-        self._own(job(), f"summary of {lane}")
 
     def _own(self, work: Awaitable[None], name: str) -> None:
         async def run() -> None:

@@ -8,7 +8,8 @@ from typing import ClassVar, TypeAlias
 from pydantic import BaseModel
 
 from core.contracts.deliveries import Activity, Delivery, Health, InterfaceLimits, Part, Receipt
-from core.contracts.inputs import Accepted, Address, Input
+from core.contracts.inputs import Accepted, Address, Input, Principal
+from core.contracts.json import Json
 from core.contracts.services import PluginContext
 
 Receive: TypeAlias = Callable[[Input], Awaitable[Accepted]]
@@ -75,3 +76,11 @@ class InterfaceBase:
     async def health(self) -> Health:
         """Tell whether the platform can be reached."""
         return Health(ok=True)
+
+    async def export_person(self, principal: Principal) -> Json:
+        """Return what the interface itself keeps of a person; see `AIPluginBase.export_person`."""
+        return None
+
+    async def erase_person(self, principal: Principal) -> int:
+        """Delete what the interface itself keeps of a person; see `AIPluginBase.erase_person`."""
+        return 0

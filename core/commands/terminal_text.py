@@ -18,9 +18,14 @@ def say(text: str) -> None:
 
 def say_json(value: Json) -> None:
     """Write one JSON value to stdout; what could not be printed stands there as its escape."""
-    text = json.dumps(value, ensure_ascii=False, indent=2)
+    _write(sys.stdout, printable_json(value, indent=2))
+
+
+def printable_json(value: Json, indent: int | None = None) -> str:
+    """Return a JSON text in which what could not be printed stands as its escape."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
     # Outside of its strings a JSON text has nothing that is not printable, and in them an escape means the same.
-    _write(sys.stdout, "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text))
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 
 def complain(text: str) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from core.commands import approvals, db, ledger, outbox, pairing, plugins, policy, reminders
+from core.commands import approvals, db, ledger, outbox, pairing, people, plugins, policy, reminders
 from core.commands.chat import chat
 from core.commands.doctor import doctor
 from core.commands.health import health
@@ -56,4 +56,5 @@ command_line.add_typer(outbox.group, name="outbox")
 command_line.add_typer(reminders.group, name="reminders")
 command_line.add_typer(approvals.group, name="approvals")
 command_line.add_typer(pairing.group, name="pairing")
+command_line.add_typer(people.group, name="people")
 command_line.add_typer(db.group, name="db")

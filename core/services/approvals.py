@@ -153,7 +153,8 @@ def refuse(conn: Any, approval: Approval, reason: str, now_ms: int) -> None:
     denied = RecordedAction(envelope=approval.envelope, outcome=Outcome(status=OutcomeStatus.DENIED, reason=reason))
     tainted = ledger.step_tainted(conn, approval.turn_id, approval.step)
     told = Line(role="actions", text=ledger.summary_line(denied), tainted=tainted)
-    history.append(conn, ledger.session_of(conn, approval.turn_id), approval.turn_id, [told], now_ms)
+    session_id, asker = ledger.session_of(conn, approval.turn_id), Principal.parse(approval.principal)
+    history.append(conn, session_id, approval.turn_id, [told], now_ms, principal=asker)
 
 
 def expire(conn: Any, approval_id: str) -> bool:

@@ -97,4 +97,4 @@ def note(conn: Any, edit: Input, found: Original | None, now_ms: int, *, alone: 
     else:
         line = Line(role="foreign", text=text, author=edit.author_name, tainted=True)
     session = history.open_session(conn, str(edit.address), now_ms)
-    history.append(conn, session.id, turn_id, [line], now_ms)
+    history.append(conn, session.id, turn_id, [line], now_ms, principal=edit.principal)

@@ -9,11 +9,11 @@ from sqlalchemy import bindparam, insert, select, update
 
 from core.contracts.actions import MESSAGE_ACTION
 from core.contracts.hooks import SessionView
-from core.contracts.inputs import Address
+from core.contracts.inputs import Address, Principal
 from core.contracts.outcomes import OutcomeStatus
 from core.contracts.prompts import Line
 from core.contracts.steps import RecordedAction
-from core.storage.tables import messages, sessions, turns
+from core.storage.tables import messages, sessions
 
 LARGEST_WINDOW = 200
 """Rows of history that are read for a prompt at most."""
@@ -28,8 +28,9 @@ _open = (
     .limit(1)
 )
 _window = (
-    select(messages.c.role, messages.c.text, messages.c.author, messages.c.tainted, messages.c.id, turns.c.principal)
-    .join_from(messages, turns, turns.c.id == messages.c.turn_id, isouter=True)
+    select(
+        messages.c.role, messages.c.text, messages.c.author, messages.c.tainted, messages.c.id, messages.c.principal
+    )
     .where(
         messages.c.session_id == bindparam("session"),
         messages.c.id > bindparam("after"),
@@ -119,14 +120,14 @@ def window(conn: Any, session: Session, *, reader: str, but_turn: int = -1, most
     rows = conn.execute(_window, found).all()
     lines = []
     for role, text, author, tainted, id, principal in reversed(rows):
-        others = principal is not None and principal != reader
+        others = principal not in ("", reader)
         told = "foreign" if others and role == "user" else role
         lines.append(Line(role=told, text=text, author=author, tainted=tainted or others, id=id))
     return lines
 
 
-def append(conn: Any, session_id: int, turn_id: int, lines: list[Line], now_ms: int) -> None:
-    """Write rows of history."""
+def append(conn: Any, session_id: int, turn_id: int, lines: list[Line], now_ms: int, *, principal: Principal) -> None:
+    """Write rows of history. principal: whose turn they came of, or who said what came of none (`turn_id` 0)."""
     if not lines:
         return
     values = [
@@ -138,6 +139,7 @@ def append(conn: Any, session_id: int, turn_id: int, lines: list[Line], now_ms: 
             "text": line.text,
             "tainted": line.tainted,
             "at_ms": now_ms,
+            "principal": str(principal),
         }
         for line in lines
     ]

@@ -204,9 +204,7 @@ def release(conn: Any, lease: Lease) -> None:
 def release_lane(conn: Any, lane: str, owner: str) -> None:
     """Give back all that an owner has claimed in a lane, also where it does not know whether it did."""
     mine = (inbox.c.lane == lane, inbox.c.lease_owner == owner, inbox.c.state == "running")
-    conn.execute(
-        update(inbox).where(*mine, inbox.c.passes_lanes.is_(False)).values(state="waiting", lease_owner="")
-    )
+    conn.execute(update(inbox).where(*mine, inbox.c.passes_lanes.is_(False)).values(state="waiting", lease_owner=""))
 
 
 def _with_joined(conn: Any, lease: Lease, **values: Any) -> None:
@@ -252,10 +250,16 @@ def count_open(conn: Any) -> int:
 
 
 def forget_old(conn: Any, now_ms: int, limit: int = 500) -> int:
-    """Delete done inputs whose dedupe keys need not be kept any more; return how many."""
+    """Delete done inputs whose dedupe keys need not be kept any more; return how many.
+
+    The newest one stays: SQLite would give its id, by which turns know their input, to the next one.
+    """
+    newest = conn.execute(select(func.max(inbox.c.id))).scalar()
+    if newest is None:
+        return 0
     old = (
         select(inbox.c.id)
-        .where(inbox.c.state == "done", inbox.c.received_at_ms < now_ms - DEDUPE_KEPT_MS)
+        .where(inbox.c.state == "done", inbox.c.received_at_ms < now_ms - DEDUPE_KEPT_MS, inbox.c.id < newest)
         .limit(limit)
     )
     ids = list(conn.execute(old).scalars())

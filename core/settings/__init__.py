@@ -4,6 +4,7 @@ from core.settings.budgets import BudgetSettings
 from core.settings.components import ComponentTable
 from core.settings.load import ensure_home, load_settings
 from core.settings.model import KEYS, Access, PromptSettings, Settings
+from core.settings.retention import RetentionSettings
 from core.settings.values import on_loopback, principal_text
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "BudgetSettings",
     "ComponentTable",
     "PromptSettings",
+    "RetentionSettings",
     "Settings",
     "ensure_home",
     "load_settings",

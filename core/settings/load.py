@@ -14,6 +14,7 @@ from core.contracts.json import JsonObject
 from core.settings.budgets import BudgetSettings, TrainerBudget
 from core.settings.model import KEYS, SET_EMPTY, PromptSettings, Settings
 from core.settings.problems import did_you_mean
+from core.settings.retention import RetentionSettings
 from core.settings.secrets import SHORTEST_SECRET
 from core.settings.sources import Sources, present
 from core.settings.timezone import system_timezone
@@ -42,7 +43,7 @@ def load_settings(env: Mapping[str, str] | None = None, *, home: Path | None = N
     sources = Sources(
         directory, variables, known=frozenset(KEYS.values()), not_settings=_NOT_SETTINGS, set_empty=SET_EMPTY
     )
-    sources.read(tables=("prompt", "budgets", "policy"), numbers=_NUMBERS)
+    sources.read(tables=("prompt", "budgets", "retention", "policy"), numbers=_NUMBERS)
     values: JsonObject = {**sources.values, "REKKU_HOME": directory}
     if home is not None:
         sources.origins["REKKU_HOME"] = "program"
@@ -57,6 +58,7 @@ def load_settings(env: Mapping[str, str] | None = None, *, home: Path | None = N
     values.update(
         prompt=sources.tables.get("prompt", {}),
         budgets=sources.tables.get("budgets", {}),
+        retention=sources.tables.get("retention", {}),
         policy_rules=sources.rules,
         components=sources.components,
         sources=sources.origins,
@@ -78,13 +80,13 @@ def _report(error: ValidationError, values: JsonObject, sources: Sources) -> Non
     for mistake in error.errors(include_input=False, include_url=False, include_context=False):
         key, *below = (str(part) for part in mistake["loc"])
         what = mistake["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
-        if key in ("prompt", "budgets"):
+        if key in ("prompt", "budgets", "retention"):
             cure = ""
             if mistake["type"] == "extra_forbidden":
                 what, cure = "there is no such key", did_you_mean(below[-1], _keys(key, len(below)))
             elif mistake["type"] == "model_type":
                 what = f"must be a table: [{'.'.join((key, *below))}]"
-            elif key == "budgets":
+            elif key != "prompt":
                 cure = 'Write a number from 1, or "unlimited".'
             sources.problems.add(f"{file}{'.'.join((key, *below))}", what, cure)
             continue
@@ -95,8 +97,8 @@ def _report(error: ValidationError, values: JsonObject, sources: Sources) -> Non
 
 def _keys(table: str, depth: int) -> Collection[str]:
     """Return the keys that there are in a table, or in those below it."""
-    if table == "prompt":
-        return PromptSettings.model_fields
+    if table != "budgets":
+        return (PromptSettings if table == "prompt" else RetentionSettings).model_fields
     return BudgetSettings.model_fields if depth == 1 else TrainerBudget.model_fields
 
 

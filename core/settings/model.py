@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, StrictInt, Validat
 from core.contracts.json import JsonObject
 from core.settings.budgets import UNLIMITED, BudgetSettings
 from core.settings.components import ComponentTable
+from core.settings.retention import RetentionSettings
 from core.settings.secrets import SHORTEST_SECRET, secret_values, url_password
 from core.settings.timezone import system_timezone
 from core.settings.values import (
@@ -238,6 +239,7 @@ class Settings(BaseModel):
     # The tables of rekku.toml
     prompt: PromptSettings = Field(default=PromptSettings(), description="`[prompt]`.")
     budgets: BudgetSettings = Field(default=BudgetSettings(), description="`[budgets]`, by role.")
+    retention: RetentionSettings = Field(default=RetentionSettings(), description="`[retention]`.")
     policy_rules: tuple[JsonObject, ...] = Field(default=(), description="`[[policy.rules]]`, for `read_rules`.")
     components: Mapping[str, Mapping[str, ComponentTable]] = Field(
         default_factory=dict, repr=False, description="Tables by kind (plugins, interfaces, engines) and name."
@@ -337,9 +339,11 @@ class Settings(BaseModel):
             (key, _shown(getattr(self, attribute)), self.sources.get(key, self._source(attribute)))
             for attribute, key in KEYS.items()
         ]
-        for key, value in self.prompt:
-            name = f"prompt.{key}"
-            rows.append((name, str(value), self.sources.get(name, "default")))
+        for table, values in (("prompt", self.prompt), ("retention", self.retention)):
+            for key, value in values:
+                name = f"{table}.{key}"
+                shown = UNLIMITED if value is None else str(value)
+                rows.append((name, shown, self.sources.get(name, "default")))
         for role, budget in self.budgets:
             for key, value in budget:
                 is_set = key in budget.model_fields_set

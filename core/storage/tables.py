@@ -181,10 +181,16 @@ messages = Table(
     Column("text", LongText, nullable=False),
     Column("tainted", Boolean, nullable=False, default=False),
     Column("at_ms", BigInteger, nullable=False),
+    Column("principal", Key, nullable=False, default="", server_default=""),
     Index("messages_session", "session_id", "id"),
+    Index("messages_turn", "turn_id"),
+    Index("messages_principal", "principal"),
     **_MARIADB,
 )
-"""History. role: user, foreign (text that the principal did not write), assistant, actions (ledger summaries)."""
+"""History. role: user, foreign (text that the principal did not write), assistant, actions (ledger summaries).
+
+principal: whose turn it came of, or who said what came of none. author: a display name, for the prompt only.
+"""
 
 outbox = Table(
     "outbox",

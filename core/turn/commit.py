@@ -47,7 +47,7 @@ async def commit(turn: Turn, env: TurnEnvironment, result: StepResult, after: Ne
         addresses = [str(part.address) for part, _ in parts]
         rows += zip(outbox.put(conn, parts, turn.id, now_ms), addresses, strict=True)
         ledger.record_step(conn, turn.id, turn.number, result.tainted, now_ms)
-        history.append(conn, turn.session.id, turn.id, lines, now_ms)
+        history.append(conn, turn.session.id, turn.id, lines, now_ms, principal=turn.input.principal)
         if after is Next.STEP:
             inbox.check(conn, turn.lease, now_ms)
         else:
@@ -118,7 +118,8 @@ async def abort(turn: Turn, env: TurnEnvironment, state: str, sentence: str) -> 
 
     def write(conn: Any) -> list[tuple[int, str]]:
         rows = outbox.put(conn, parts, turn.id, now_ms)
-        history.append(conn, turn.session.id, turn.id, _masked(env, _lines(turn, begun, sentence)), now_ms)
+        lines = _masked(env, _lines(turn, begun, sentence))
+        history.append(conn, turn.session.id, turn.id, lines, now_ms, principal=turn.input.principal)
         inbox.finish(conn, turn.lease)
         ledger.end_turn(conn, turn.id, state, sentence, len(turn.steps), now_ms)
         return list(zip(rows, (str(part.address) for part, _ in parts), strict=True))

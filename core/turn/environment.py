@@ -20,6 +20,7 @@ from core.services.foreign import ForeignCalls
 from core.services.hooks import HookRunner
 from core.services.mask import Masker
 from core.services.people import People
+from core.services.retention import Retention
 from core.services.schedule import StoredSchedule
 from core.services.tokens import TokenEstimate
 from core.turn.outgoing import Outgoing
@@ -62,6 +63,7 @@ class TurnEnvironment:
     budgets: Mapping[Role, RoleBudget]
     show: Callable[[Activity], Awaitable[None]]
     wake_outbox: Callable[[list[tuple[int, str]]], None]
+    retention: Retention
     schedule: StoredSchedule
     wake_schedule: Callable[[], None]
     summarize: Callable[[TurnContext], None]

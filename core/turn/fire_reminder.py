@@ -225,7 +225,7 @@ async def _happen(
         ledger.end_turn(conn, turn_id, "complete", "", 1, now_ms)
         if said:
             line = Line(role="assistant", text=env.masker.text(said), tainted=reminder.tainted)
-            history.append(conn, session.id, turn_id, [line], now_ms)
+            history.append(conn, session.id, turn_id, [line], now_ms, principal=reminder.principal)
         for row_id in outbox.put(conn, [] if dead is None else [(dead, 0.0)], turn_id, now_ms):
             outbox.bury(conn, row_id, 0, outcome.reason, now_ms)
         return outbox.put(conn, outgoing, turn_id, now_ms)

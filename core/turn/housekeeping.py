@@ -1,4 +1,4 @@
-"""What has to happen from time to time: approvals that expire, dedupe keys that need not be kept any more."""
+"""What has to happen from time to time: approvals that expire, rows that need not be kept any more."""
 
 from __future__ import annotations
 
@@ -23,6 +23,9 @@ async def keep_house(env: TurnEnvironment) -> None:
         await expire_approvals(env)
         now_ms = env.clock.now_ms()
         await env.database.transact(lambda conn: forget_old(conn, now_ms), durable=False)
+        pruned = await env.retention.prune(env.database, now_ms)
+        if pruned:
+            log.info("pruned", **pruned)
     except StorageError as error:
         log.warning("housekeeping waits for the database", error=str(error))
 

@@ -79,7 +79,7 @@ class Receiver:
                 session = history.open_session(conn, str(input.address), now_ms)
                 # What others say among themselves is not the words of whoever asks later.
                 heard = Line(role="foreign", text=input.text, author=input.author_name, tainted=True)
-                history.append(conn, session.id, 0, [heard], now_ms)
+                history.append(conn, session.id, 0, [heard], now_ms, principal=input.principal)
             return stored
 
         input_id, duplicate = await env.database.transact(store)

@@ -7,16 +7,19 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, ClassVar
 from uuid import uuid4
 
 from core.contracts.deliveries import Activity, InterfaceLimits, Part, Receipt
 from core.contracts.errors import CannotDeliver, RekkuError
 from core.contracts.inputs import Accepted, Address, Input, InputKind, Principal
+from core.contracts.json import Json
 from core.interface_base import InterfaceBase, Receive
 from interfaces.console.endings import Ending, Endings
 from interfaces.console.line_reader import MAX_LINE_BYTES, LineReader
 from interfaces.console.output import PlainOutput
+from interfaces.console.typed_lines import forget_lines, typed_lines
 
 if TYPE_CHECKING:
     from interfaces.console.prompt import Prompt
@@ -64,6 +67,21 @@ class ConsoleInterface(InterfaceBase):
         """Return the console's one address."""
         return Address(self.name, "local")
 
+    async def export_person(self, principal: Principal) -> Json:
+        """Return the lines that this terminal's user has typed."""
+        return typed_lines(self._history_path) or None if self._is_here(principal) else None
+
+    async def erase_person(self, principal: Principal) -> int:
+        """Delete the lines that this terminal's user has typed."""
+        return forget_lines(self._history_path) if self._is_here(principal) else 0
+
+    def _is_here(self, principal: Principal) -> bool:
+        return principal == Principal(self.name, _login_name())
+
+    @property
+    def _history_path(self) -> Path:
+        return self.context.data_directory / "history"
+
     async def start(self, receive: Receive) -> None:
         """Keep `receive`; nothing is read before one of the `run_` methods."""
         self._receive = receive
@@ -87,7 +105,7 @@ class ConsoleInterface(InterfaceBase):
             submit=self._submit,
             commands=lambda: self.commands(),
             banner=self.banner,
-            history_path=self.context.data_directory / "history",
+            history_path=self._history_path,
             monotonic=self.context.clock.monotonic,
         )
         await self._prompt.run()

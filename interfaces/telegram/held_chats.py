@@ -6,9 +6,9 @@ from structlog.typing import FilteringBoundLogger
 
 from core.contracts.errors import StorageError
 from core.contracts.services import Clock, KeyValueStore
+from interfaces.telegram.kept_of_person import HELD
 
 MOST_CHATS = 500
-_KEY = "held chats"
 
 
 class HeldChats:
@@ -22,7 +22,7 @@ class HeldChats:
 
     async def load(self) -> None:
         """Take up what an earlier run was asked for; raises StorageError."""
-        stored = await self._kv.get(_KEY, {})
+        stored = await self._kv.get(HELD, {})
         now_ms = self._clock.now_ms()
         for chat, (until_ms, seconds) in stored.items():
             # A clock that was set back makes nobody wait longer than was asked for.
@@ -39,7 +39,7 @@ class HeldChats:
         left = {chat: self.left_s(chat) for chat in list(self._until)}
         kept = {str(chat): [now_ms + round(s * 1000), round(s, 3)] for chat, s in left.items() if s > 0}
         try:
-            await self._kv.set(_KEY, kept)
+            await self._kv.set(HELD, kept)
         except StorageError as error:
             self._log.warning("a chat's waiting time will not be known after a restart", error=str(error))
 

@@ -19,9 +19,11 @@ from core.contracts.deliveries import (
     Receipt,
 )
 from core.contracts.errors import RekkuError, RetryLater
-from core.contracts.inputs import Address, Attachment
+from core.contracts.inputs import Address, Attachment, Principal
+from core.contracts.json import Json
 from core.interface_base import InterfaceBase, Receive
 from interfaces.telegram.config import TelegramConfig
+from interfaces.telegram.kept_of_person import forget, kept_of
 
 if TYPE_CHECKING:
     from interfaces.telegram.connection import Connection
@@ -73,6 +75,14 @@ class TelegramInterface(InterfaceBase):
     def private_address(self, user_id: str) -> Address | None:
         """Return a user's private chat, whose id is the user's own; None for who is no single user."""
         return Address(self.name, user_id) if user_id.isdecimal() else None
+
+    async def export_person(self, principal: Principal) -> Json:
+        """Return what is kept of the private chat with a user."""
+        return await kept_of(self.context.kv, principal.user_id) if principal.interface == self.name else None
+
+    async def erase_person(self, principal: Principal) -> int:
+        """Delete what is kept of the private chat with a user."""
+        return await forget(self.context.kv, principal.user_id) if principal.interface == self.name else 0
 
     async def start(self, receive: Receive) -> None:
         """Log in and begin to take updates in; raises ConfigurationError when Telegram refuses the token."""

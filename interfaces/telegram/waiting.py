@@ -13,6 +13,7 @@ from core.contracts.deliveries import Activity, ActivityKind
 from core.contracts.errors import StorageError
 from core.contracts.inputs import Accepted, Input, InputKind
 from core.contracts.services import Clock, KeyValueStore
+from interfaces.telegram.kept_of_person import REACTIONS
 from interfaces.telegram.owned_tasks import OwnedTasks
 from interfaces.telegram.signs import Signs
 
@@ -24,7 +25,6 @@ FIRST_SIGN_S = 1.0
 
 MOST_WAITING = 200
 MOST_TAKEN_UP = 2000
-_KEY = "reactions"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -50,7 +50,7 @@ class Waiting:
 
     async def load(self) -> None:
         """Take up which messages an earlier run has reacted to; raises StorageError."""
-        stored = await self._kv.get(_KEY, {})
+        stored = await self._kv.get(REACTIONS, {})
         for input_id, (chat_id, message_id) in stored.items():
             self._waiting[int(input_id)] = _Message(chat_id=chat_id, message_id=message_id, shown=True)
 
@@ -104,6 +104,6 @@ class Waiting:
     async def _keep(self) -> None:
         shown = {str(input_id): [m.chat_id, m.message_id] for input_id, m in self._waiting.items() if m.shown}
         try:
-            await self._kv.set(_KEY, shown)
+            await self._kv.set(REACTIONS, shown)
         except StorageError as error:
             self._log.debug("the reactions will not be known after a restart", error=str(error))

@@ -17,7 +17,8 @@ from core.ai_plugin_base import ActionContext, AIPluginBase, TurnContext, action
 from core.contracts.actions import ActionSpec, DisplayHints
 from core.contracts.deliveries import Health
 from core.contracts.errors import ActionFailed, ConfigurationError
-from core.contracts.json import JsonObject
+from core.contracts.inputs import Principal
+from core.contracts.json import Json, JsonObject
 from plugins.terminal.config import LONGEST_TIMEOUT_S, TerminalConfig
 from plugins.terminal.enclosure import Enclosure
 from plugins.terminal.environment import command_environment
@@ -27,7 +28,7 @@ from plugins.terminal.results import finished_json, finished_text, shown_json
 from plugins.terminal.sandbox import Command
 from plugins.terminal.screen import Screen
 from plugins.terminal.session import Session, Shown
-from plugins.terminal.sessions import Sessions
+from plugins.terminal.sessions import Sessions, forget_owner, remembered_of
 
 DEADLINE_S = LONGEST_TIMEOUT_S + 60.0
 IDLE_CHECK_S = 15.0
@@ -184,6 +185,14 @@ class Terminal(AIPluginBase):
             return Health(ok=True, detail=f"Off. {error}", cure=error.cure)
         await enclosure.release()
         return enclosure.health
+
+    async def export_person(self, principal: Principal) -> Json:
+        """Return the names of somebody's sessions, open and gone; the work directory is everybody's."""
+        return await remembered_of(self.context.kv, str(principal)) or None
+
+    async def erase_person(self, principal: Principal) -> int:
+        """Forget the names of somebody's sessions."""
+        return await forget_owner(self.context.kv, str(principal))
 
     @property
     def _shut_in(self) -> Enclosure:

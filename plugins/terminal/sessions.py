@@ -115,3 +115,18 @@ class Sessions:
     async def _remember(self) -> None:
         lost = [[owner, name, why] for (owner, name), why in self._lost.items()]
         await self._kv.set(REMEMBERED, [*lost, *([owner, name, ""] for owner, name in self._open)])
+
+
+async def remembered_of(kv: KeyValueStore, owner: str) -> list[dict[str, str]]:
+    """Return the sessions of an owner that are remembered, and why they are gone ("": they are not known to be)."""
+    stored = await kv.get(REMEMBERED, [])
+    return [{"session": name, "gone": why} for whose, name, why in stored if whose == owner]
+
+
+async def forget_owner(kv: KeyValueStore, owner: str) -> int:
+    """Remember no session of an owner any more; return how many were. A running process keeps those it knows."""
+    stored = await kv.get(REMEMBERED, [])
+    kept = [one for one in stored if one[0] != owner]
+    if len(kept) < len(stored):
+        await kv.set(REMEMBERED, kept)
+    return len(stored) - len(kept)

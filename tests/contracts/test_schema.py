@@ -137,3 +137,31 @@ async def test_a_directory_that_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="missing") as refused:
         await SqliteDatabase(tmp_path / "missing" / "rekku.db").start()
     assert "directory exists" in refused.value.cure
+
+
+async def test_whose_each_message_is_becomes_known_where_a_turn_tells_it(tmp_path: Path) -> None:
+    def third(conn: Any) -> None:
+        from alembic import command
+        from alembic.config import Config
+
+        config = Config()
+        config.set_main_option("script_location", str(schema.MIGRATIONS))
+        config.attributes["connection"] = conn
+        command.upgrade(config, "0003")
+        turn = "INSERT INTO turns (id, input_id, session_id, lane, principal, origin, state, reason, steps,"
+        conn.execute(
+            text(f"{turn} started_at_ms, ended_at_ms) VALUES (7, 1, 1, 't:1', 't:1', 'user', '', '', 0, 1, 1)")
+        )
+        row = "INSERT INTO messages (session_id, turn_id, role, author, text, tainted, at_ms) VALUES"
+        for turn_id in (7, 0, 8):
+            conn.execute(text(f"{row} (1, {turn_id}, 'user', 'Ann', 'hello', 0, 1)"))
+
+    path = tmp_path / "third.db"
+    await made_by(third, path)
+    database = SqliteDatabase(path)
+    await database.start()
+    assert await schema.upgrade(database) == "0003"
+    whose = text("SELECT turn_id, principal, author, text FROM messages ORDER BY id")
+    rows = await database.read(lambda conn: [tuple(row) for row in conn.execute(whose)])
+    await database.stop()
+    assert rows == [(7, "t:1", "Ann", "hello"), (0, "", "Ann", "hello"), (8, "", "Ann", "hello")]

@@ -10,20 +10,21 @@ import pytest
 
 from core.services.policy import KEYS as RULE_KEYS
 from core.services.policy import read_rules
-from core.settings import KEYS, BudgetSettings, PromptSettings, Settings, load_settings
+from core.settings import KEYS, BudgetSettings, PromptSettings, RetentionSettings, Settings, load_settings
 
 PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
 ROWS = dict(re.findall(r"^\| `([^`]+)` \| (.*?) \| .+ \|$", PAGE, re.MULTILINE))
 RULE_ROWS = re.findall(r"^\| `([^`]+)` \| [^|]+ \|$", PAGE, re.MULTILINE)
 EXAMPLES: list[str] = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
 COMPONENT_KEYS = {"enabled", "priority"}
+RETENTION = {f"retention.{key}": bound for key, bound in RetentionSettings()}
 BUDGETS = {f"budgets.{role}.{key}": bound for role, budget in BudgetSettings() for key, bound in budget}
 OF_THIS_MACHINE = {"REKKU_HOME": "`~/.rekku`", "REKKU_TIMEZONE": "the system's"}
 
 
 def test_the_page_and_the_settings_name_the_same() -> None:
     prompt = {f"prompt.{key}" for key in PromptSettings.model_fields}
-    assert ROWS.keys() - COMPONENT_KEYS == set(KEYS.values()) | prompt | BUDGETS.keys()
+    assert ROWS.keys() - COMPONENT_KEYS == set(KEYS.values()) | prompt | BUDGETS.keys() | RETENTION.keys()
     assert ROWS.keys() >= COMPONENT_KEYS
 
 
@@ -46,8 +47,8 @@ def test_the_defaults_of_the_prompt_are_true(key: str) -> None:
     assert ROWS[f"prompt.{key}"] == _written(PromptSettings.model_fields[key].default)
 
 
-@pytest.mark.parametrize(("key", "bound"), BUDGETS.items())
-def test_the_defaults_of_the_budgets_are_true(key: str, bound: int | None) -> None:
+@pytest.mark.parametrize(("key", "bound"), (BUDGETS | RETENTION).items())
+def test_the_defaults_of_the_bounds_are_true(key: str, bound: int | None) -> None:
     assert ROWS[key] == ("unlimited" if bound is None else str(bound))
 
 
@@ -66,6 +67,6 @@ def test_the_examples_can_be_loaded(tmp_path: Path, example: str) -> None:
 
 def test_there_are_examples_of_everything() -> None:
     together = [tomllib.loads(example) for example in EXAMPLES]
-    assert {key for example in together for key in example} >= {"prompt", "plugins", "engines", "policy"}
+    assert {key for example in together for key in example} >= {"prompt", "retention", "plugins", "engines", "policy"}
     rules = [rule for example in together for rule in example.get("policy", {}).get("rules", [])]
     assert {key for rule in rules for key in rule} == set(RULE_KEYS)

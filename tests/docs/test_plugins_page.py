@@ -14,6 +14,7 @@ import pytest
 from core.ai_plugin_base import action
 from core.app import App
 from core.contracts.hooks import HOOKS
+from core.contracts.inputs import Principal
 from core.settings import load_settings
 from core.testing import RecordingInterface, ScriptedEngine, actions, message, running_app
 
@@ -41,7 +42,7 @@ async def offline_app(home: Path) -> AsyncIterator[tuple[App, RecordingInterface
 
 
 def test_every_block_is_a_whole_plugin() -> None:
-    assert len(PLUGINS) == len(BLOCKS) == 6
+    assert len(PLUGINS) == len(BLOCKS) == 7
     for block in BLOCKS:
         ast.parse(block)
 
@@ -65,6 +66,23 @@ async def test_a_local_action_writes_once_and_is_read_again(tmp_path: Path) -> N
         assert await app.database.read(lambda conn: conn.exec_driver_sql("SELECT text FROM notes_note").all()) == [
             ("buy milk",)
         ]
+
+
+async def test_what_a_plugin_keeps_of_a_person_is_exported_and_erased(tmp_path: Path) -> None:
+    place(tmp_path, "Diary")
+    async with offline_app(tmp_path) as (app, chat):
+        diary = app.registry.get("plugin", "diary")
+        assert diary is not None
+        trainer, bob = Principal(chat.name, chat.trainer), Principal(chat.name, "bob")
+        await chat.ask("/diary it rained")
+        assert await diary.instance.export_person(trainer) == ["it rained"]
+        assert await diary.instance.export_person(bob) == []
+        assert await diary.instance.erase_person(bob) == 0
+        assert await diary.instance.erase_person(trainer) == 1
+        assert await diary.instance.export_person(trainer) == []
+        await app.database.transact(lambda conn: conn.exec_driver_sql("DROP TABLE diary_line") and None)
+        assert await diary.instance.export_person(trainer) is None
+        assert await diary.instance.erase_person(trainer) == 0
 
 
 async def test_configuration_reaches_the_plugin_and_an_unknown_key_is_its_own_error(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from aiohttp import ClientSession
 
 from core.app import App
+from core.contracts.errors import StorageUnavailable
 from core.health.readiness import Phase
 from core.health.server import HealthServer
 from core.services import inbox, outbox
@@ -90,7 +91,7 @@ async def test_all_is_done_when_it_is_back(
                 try:
                     open_inputs = await app.database.read(inbox.count_open)
                     letters = await app.database.read(outbox.counts)
-                except server.StorageUnavailable:
+                except StorageUnavailable:
                     return False
                 return platform.quiet and not open_inputs and not letters.keys() & set(outbox.OPEN)
 

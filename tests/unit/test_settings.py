@@ -63,6 +63,22 @@ def test_a_budget_that_is_set_in_part_keeps_its_other_defaults(tmp_path: Path) -
     assert rows["budgets.user.pending_inputs"] == ("20", "default")
 
 
+def test_what_is_kept_for_ever_is_written_in_two_ways(tmp_path: Path) -> None:
+    settings = load(tmp_path, '[retention]\nhistory_days = 0\nledger_turns = "unlimited"\noutbox_days = 7\n')
+    assert settings.retention.model_dump() == {
+        "history_days": None,
+        "history_rows": 1_000_000,
+        "ledger_days": 180,
+        "ledger_turns": None,
+        "outbox_days": 7,
+        "outbox_rows": 1_000_000,
+    }
+    rows = {key: (value, source) for key, value, source in settings.describe()}
+    file = str(tmp_path / "rekku.toml")
+    assert rows["retention.history_days"] == ("unlimited", file)
+    assert rows["retention.ledger_days"] == ("180", "default")
+
+
 def test_every_setting_says_what_it_is() -> None:
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
 
@@ -199,6 +215,10 @@ def test_a_wrong_variable_is_refused(tmp_path: Path, env: dict[str, str], parts:
         ("[budgets.guest]\npending_inputs = true", ["budgets.guest.pending_inputs", "integer"]),
         ("[budgets]\nguest = 3", ["budgets.guest", "must be a table: [budgets.guest]"]),
         ("budgets = 3", ["budgets", "must be a table"]),
+        ("[retention]\nhistory_day = 3", ["retention.history_day", "Did you mean history_days?"]),
+        ("[retention]\nledger_days = -1", ["retention.ledger_days", "greater than or equal to 1", "unlimited"]),
+        ("[retention]\noutbox_rows = false", ["retention.outbox_rows", "integer"]),
+        ("retention = 3", ["retention", "must be a table"]),
         ("[plugins]\ndice = 3", ["plugins.dice", "must be a table"]),
         ('[plugins.dice]\nREKKU_ENGINE = "x"', ["[plugins.dice]", "REKKU_ENGINE stands below", "Move it above"]),
         ("[policy]\nrule = 3", ["policy.rule", "[[policy.rules]]"]),
