@@ -15,16 +15,15 @@ def run() -> None:
 
 
 def _run() -> int:
-    import asyncio
-
     from core.commands.startup import begin_starting, log_kept, mask_of, settings_for, tell_warnings
 
     begin_starting()
 
+    from core.commands.event_loop import run_to_the_end
     from core.commands.serving import serve
 
     settings = settings_for()
     masker = mask_of(settings)
     with log_kept(settings, masker):
         tell_warnings(settings)
-        return asyncio.run(serve(settings, masker))
+        return run_to_the_end(serve(settings, masker))
