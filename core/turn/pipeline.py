@@ -33,7 +33,7 @@ from core.turn.stages.run_actions import run_actions
 from core.turn.stages.tell_outcome import tell_outcome
 from core.turn.stages.validate_actions import validate_actions
 from core.turn.state import StepResult, Turn
-from core.turn.undo import UNDO_ACTION, what_is_undone
+from core.turn.undo import UNDO_ACTION, undone_meanwhile, what_is_undone
 from core.turn.write_pending import WriteFailed
 
 LONG_REPLY = 64 * 1024
@@ -77,7 +77,8 @@ async def take_step(turn: Turn, env: TurnEnvironment, cache: CatalogueTextCache)
     generation = env.generation()
     if turn.approved is not None:
         tainted = any(step.tainted for step in turn.steps)
-        return await act(turn, env, generation, (turn.approved.envelope,), tainted)
+        refused = await undone_meanwhile(turn, env)
+        return await act(turn, env, generation, (turn.approved.envelope,), tainted, refused)
     if turn.input.kind is InputKind.COMMAND:
         return await take_command(turn, env, generation)
     if is_composed(turn.input) and turn.number == 0:
