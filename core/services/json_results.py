@@ -103,8 +103,8 @@ class _Plain:
             return [self.of(item, depth - 1) for item in value]
         if isinstance(value, BaseModel):
             model = type(value)
-            names = (*model.model_fields, *model.model_computed_fields)
-            self._look_into([*(getattr(value, name) for name in names), value.model_extra], depth)
+            declared = (*model.model_fields, *model.model_computed_fields)
+            self._look_into([*(getattr(value, name) for name in declared), value.model_extra], depth)
             return value
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             names = [field.name for field in dataclasses.fields(value)]
