@@ -14,6 +14,7 @@ import structlog
 from core.contracts.schedule import Schedule
 from core.contracts.services import Clock, Database, KeyValueStore
 from core.registry.shared_services import SharedServices
+from core.services.foreign import contained
 from core.services.keyvalue import StoredKeyValues
 
 if TYPE_CHECKING:
@@ -64,8 +65,10 @@ class ComponentContext:
 
         async def run() -> None:
             try:
-                await job
-            except Exception as error:  # noqa: BLE001 - the job is foreign code; it must be heard when it fails
+                await contained(job)
+            except (asyncio.CancelledError, GeneratorExit):
+                raise  # it was ended, it did not fail
+            except BaseException as error:  # noqa: BLE001 - the job is foreign code; it must be heard when it fails
                 self.log.error("a background job failed", job=name, error=f"{type(error).__name__}: {error}")
 
         task = asyncio.get_running_loop().create_task(run(), name=f"{self.name}: {name}")

@@ -32,13 +32,12 @@ def chat(once: Once = None, engine: EngineName = None) -> None:
 
 
 def _chat(once: str | None, engine: str | None) -> int:
-    import asyncio
-
     from core.commands.startup import LOG_FILE, begin_starting, log_kept, mask_of, settings_for, tell_warnings
 
     begin_starting()
 
     from core.commands.conversation import converse
+    from core.commands.event_loop import run_to_the_end
     from core.settings import ensure_home
 
     settings = settings_for(engine)
@@ -49,7 +48,7 @@ def _chat(once: str | None, engine: str | None) -> int:
     with log_kept(settings, masker, quiet="" if at_terminal else "WARNING", path=log):
         tell_warnings(settings)
         try:
-            return asyncio.run(converse(settings, masker, once=once, at_terminal=at_terminal, engine=engine))
+            return run_to_the_end(converse(settings, masker, once=once, at_terminal=at_terminal, engine=engine))
         except Exception as error:
             if log is not None:
                 error.add_note(f"The log is in {log}.")

@@ -39,12 +39,11 @@ def run(role: Roles = None) -> None:
 
 
 def _run(roles: list[RoleOption]) -> int:
-    import asyncio
-
     from core.commands.startup import begin_starting, log_kept, mask_of, settings_for, tell_warnings
 
     begin_starting()
 
+    from core.commands.event_loop import run_to_the_end
     from core.commands.serving import serve
     from core.ownership import ALL_DUTIES, Duty
 
@@ -52,4 +51,4 @@ def _run(roles: list[RoleOption]) -> int:
     masker = mask_of(settings)
     with log_kept(settings, masker):
         tell_warnings(settings)
-        return asyncio.run(serve(settings, masker, frozenset(map(Duty, roles)) or ALL_DUTIES))
+        return run_to_the_end(serve(settings, masker, frozenset(map(Duty, roles)) or ALL_DUTIES))

@@ -15,7 +15,7 @@ from core.contracts.json import Json, JsonObject
 from core.declarations import DeclaredAction
 from core.registry.complaints import MAX_COMPLAINTS, PayloadValidator
 from core.registry.declared_specs import declared_specs
-from core.services.json_results import as_json_result
+from core.services.json_results import json_result
 from core.services.sync_or_async import invoke
 
 
@@ -70,7 +70,7 @@ class CatalogueEntry:
             result = await invoke(self._handle, self.spec.type, copy.deepcopy(payload))
         finally:
             current_action.reset(token)
-        return as_json_result(result, f"{self.spec.plugin}.{self.spec.type}")
+        return await json_result(result, f"{self.spec.plugin}.{self.spec.type}")
 
 
 class Generation(Mapping[str, CatalogueEntry]):

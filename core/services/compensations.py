@@ -14,15 +14,20 @@ from core.contracts.json import compact
 from core.storage.tables import compensations
 
 KEPT_MS = 30 * 24 * 3600 * 1000
+_found = select(compensations.c.id, compensations.c.action, compensations.c.undo, compensations.c.undone_by)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compensation:
-    """What can be taken back: the type of the action that was done, and the action that takes it back."""
+    """What can be taken back: the type of the action that was done, and the action that takes it back.
+
+    undone_by: the turn that took it back, or 0.
+    """
 
     id: int
     action: str
     undo: ActionEnvelope
+    undone_by: int = 0
 
 
 def keep(
@@ -53,8 +58,7 @@ def keep(
 def last(conn: Any, principal: Principal, lane: Address, but_turn: int) -> Compensation | None:
     """Return what a principal did last in a chat and can be taken back, not counting what `but_turn` did itself."""
     statement = (
-        select(compensations.c.id, compensations.c.action, compensations.c.undo)
-        .where(
+        _found.where(
             compensations.c.principal == str(principal),
             compensations.c.undone_by == 0,
             compensations.c.lane == str(lane),
@@ -63,11 +67,24 @@ def last(conn: Any, principal: Principal, lane: Address, but_turn: int) -> Compe
         .order_by(compensations.c.id.desc())
         .limit(1)
     )
-    row = conn.execute(statement).one_or_none()
+    return _read(conn.execute(statement).one_or_none())
+
+
+def find(conn: Any, compensation_id: int) -> Compensation | None:
+    """Return a compensation by its id, None when it is not kept any more."""
+    return _read(conn.execute(_found.where(compensations.c.id == compensation_id)).one_or_none())
+
+
+def _read(row: Any) -> Compensation | None:
     if row is None:
         return None
     undo = json.loads(row.undo)
-    return Compensation(id=row.id, action=row.action, undo=ActionEnvelope(type=undo["type"], payload=undo["payload"]))
+    return Compensation(
+        id=row.id,
+        action=row.action,
+        undo=ActionEnvelope(type=undo["type"], payload=undo["payload"]),
+        undone_by=row.undone_by,
+    )
 
 
 def undone(conn: Any, compensation_id: int, turn_id: int) -> None:

@@ -82,9 +82,20 @@ class ForeignCalls:
             task.exception()
 
 
-async def _run(make: Callable[[], Awaitable[T]]) -> T:
+async def contained(work: Awaitable[T]) -> T:
+    """Await foreign code; what would end the process, and the event loop with it, is raised as RuntimeError.
+
+    Ctrl-C does not come this way: the commands that serve take the signal themselves.
+    """
     try:
-        return await make()
-    except SystemExit as error:
-        # asyncio would end the whole loop with it.
-        raise RuntimeError(f"it tried to end the process (exit {error.code})") from error
+        return await work
+    except (SystemExit, KeyboardInterrupt) as error:
+        how = f"exit {error.code}" if isinstance(error, SystemExit) else "KeyboardInterrupt"
+        raise RuntimeError(f"it tried to end the process ({how})") from error
+
+
+async def _run(make: Callable[[], Awaitable[T]]) -> T:
+    async def made() -> T:
+        return await make()  # what is not written with `async` raises here already
+
+    return await contained(made())

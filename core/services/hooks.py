@@ -15,7 +15,7 @@ from core.contracts.actions import ActionEnvelope, ActionSpec, Untrusted
 from core.contracts.hooks import Block, Intercept, TurnContext
 from core.contracts.json import Json, storable
 from core.services.foreign import ForeignCalls, Raised, Returned
-from core.services.json_results import as_json_result
+from core.services.json_results import json_result
 from core.services.sync_or_async import invoke
 
 T = TypeVar("T")
@@ -166,7 +166,7 @@ class HookRunner:
     ) -> Returned[Any] | Raised:
         async def ask() -> Any:
             result = await invoke(binding.call, *args)
-            return as_json_result(result, binding.label) if convert else result
+            return await json_result(result, binding.label) if convert else result
 
         answer = await self._foreign.call(binding.label, ask, timeout_s)
         if isinstance(answer, Raised):

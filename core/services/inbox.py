@@ -292,6 +292,19 @@ def load(conn: Any, input_id: int) -> Input | None:
     return None if row is None else decode(row)
 
 
+def note_undoes(conn: Any, input_id: int, compensation_id: int) -> None:
+    """Note with an input what it takes back: it was chosen, whatever is done until its turn has ended."""
+    body = json.loads(conn.execute(select(inbox.c.body).where(inbox.c.id == input_id)).scalar_one())
+    noted = compact({**body, "undoes": compensation_id})
+    conn.execute(update(inbox).where(inbox.c.id == input_id).values(body=noted))
+
+
+def undoes(conn: Any, input_id: int) -> int:
+    """Return what was noted so with an input, or 0."""
+    body = conn.execute(select(inbox.c.body).where(inbox.c.id == input_id)).scalar_one()
+    return int(json.loads(body).get("undoes", 0))
+
+
 def data_of(body: str) -> JsonObject:
     """Return the data that a row's body carries."""
     data: JsonObject = json.loads(body).get("data", {})

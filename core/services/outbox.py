@@ -59,6 +59,8 @@ _later = (
     update(outbox).where(*_held).values(state="waiting", reason=bindparam("why"), not_before_ms=bindparam("when"))
 )
 
+_until = update(outbox).where(*_held).values(not_before_ms=bindparam("when"))
+
 
 def put(conn: Any, parts: Sequence[tuple[Part, float]], turn_id: int, now_ms: int) -> list[int]:
     """Store parts, each with its time to live in seconds, in order; return their rows' ids."""
@@ -149,6 +151,11 @@ def bury(conn: Any, row_id: int, epoch: int, reason: str, now_ms: int) -> None:
 def postpone(conn: Any, row_id: int, epoch: int, reason: str, until_ms: int) -> None:
     """Try again at `until_ms`; the parts behind it wait."""
     conn.execute(_later, {"row": row_id, "held": epoch, "why": reason, "when": until_ms})
+
+
+def keep_until(conn: Any, row_id: int, epoch: int, until_ms: int) -> None:
+    """Let a part that waits wait until `until_ms`, for the reason that it has."""
+    conn.execute(_until, {"row": row_id, "held": epoch, "when": until_ms})
 
 
 def open_addresses(conn: Any) -> list[tuple[str, str]]:

@@ -28,6 +28,7 @@ from core.services.foreign import Raised
 from core.turn.ask_approval import approval_request
 from core.turn.environment import Entry, TurnEnvironment
 from core.turn.running_action import RunningAction, lost_connection, uncancelled
+from core.turn.show_outcome import shown
 from core.turn.stages.authorize import authorize
 from core.turn.state import PendingAction, Turn
 from core.turn.write_pending import WriteFailed, use_approval, write_pending
@@ -72,7 +73,7 @@ class Acting:
         entry = self._catalogue.get(envelope.type)
         return None if entry is None else entry.spec
 
-    def recorded(self, position: int) -> RecordedAction | None:
+    async def recorded(self, position: int) -> RecordedAction | None:
         entry = self._entries.get(position)
         if entry is None:
             return None
@@ -81,7 +82,7 @@ class Acting:
         if outcome.status in SETTLED:
             self._done[entry.envelope.hash] = outcome
         self.said[position] = history.said(action, self._turn.input.address, self._tainted)
-        return action
+        return await self._after(action)
 
     def done_before(self, envelope: ActionEnvelope) -> Outcome | None:
         return self._done.get(envelope.hash)
@@ -353,16 +354,7 @@ class Acting:
         return tuple(latest)
 
     async def _after(self, action: RecordedAction) -> RecordedAction:
-        if not self._env.hooks.has("after_action"):
-            return action
-        shown = await self._env.hooks.chain(
-            "after_action", self._turn.context(tainted=self._tainted), action.outcome, action.envelope
-        )
-        if not isinstance(shown, Outcome) or shown is action.outcome:
-            return action
-        return RecordedAction(
-            envelope=action.envelope, outcome=action.outcome, ledger_id=action.ledger_id, shown=shown
-        )
+        return await shown(self._turn, self._env, action, self._tainted)
 
     def _pending(
         self, position: int, action: RecordedAction, effect: Effect, started_at_ms: int | None = None

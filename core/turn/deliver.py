@@ -31,6 +31,8 @@ RETRY_AFTER_S = 2.0
 RESCAN_EVERY_S = 5.0
 LONGEST_SETTLING_S = 60.0
 IN_FLIGHT_S = 2.0
+CLOCK_STEP_S = 2.0
+"""By how much the wall clock has to be off what was expected to count as set."""
 
 
 class Deliverer:
@@ -67,6 +69,7 @@ class Deliverer:
         self._unsettled: dict[int, tuple[str, asyncio.Future[None]]] = {}
         self._waits: set[str] = set()
         self._interface_until: dict[str, float] = {}
+        self._retry_at: dict[str, float] = {}
         self._rescan: asyncio.Task[None] | None = None
         self._in_flight: set[asyncio.Future[None]] = set()
         self._open = False
@@ -147,7 +150,8 @@ class Deliverer:
 
     async def _next(self, address: str) -> list[PendingPart]:
         """Return what is to be sent to an address, its head claimed in the same transaction if it can go now."""
-        if self._interface_wait_s(address.partition(":")[0]) > 0:
+        retry_at = self._retry_at.get(address, 0.0)
+        if self._interface_wait_s(address.partition(":")[0]) > 0 or retry_at > self._clock.monotonic():
             return await self._database.read(lambda conn: outbox.pending(conn, address))
         now_ms = self._clock.now_ms()
         # The claim need not survive a power cut: the part has not been sent then.
@@ -167,7 +171,7 @@ class Deliverer:
             if part.expires_at_ms <= now_ms:
                 await self._bury(part, "It could not be delivered within its time to live.")
                 continue
-            wait_s = max((part.not_before_ms - now_ms) / 1000, self._interface_wait_s(part.part.address.interface))
+            wait_s = max(await self._head_wait_s(part, now_ms), self._interface_wait_s(part.part.address.interface))
             if wait_s > 0:
                 await self._wait(part, wait_s)
                 return False
@@ -204,6 +208,7 @@ class Deliverer:
             over.set_result(None)
 
     async def _send_claimed(self, claimed: PendingPart, interface: InterfaceBase) -> bool:
+        self._retry_at.pop(str(claimed.part.address), None)
         self._reached("part claimed")
         called = await self._foreign.call(
             f"send of {claimed.part.address.interface}", lambda: interface.send(claimed.part), SEND_DEADLINE_S
@@ -240,6 +245,7 @@ class Deliverer:
             "not sent yet", address=str(pending.part.address), row=pending.row_id, error=reason, wait_s=wait_s
         )
         until_ms = self._clock.now_ms() + int(wait_s * 1000)
+        self._retry_at[str(pending.part.address)] = self._clock.monotonic() + wait_s
         await self._write(lambda conn: outbox.postpone(conn, pending.row_id, pending.epoch, reason, until_ms))
         self._settle(pending.row_id)
         return False
@@ -269,6 +275,21 @@ class Deliverer:
                 log.warning("the outbox waits for the database", error=str(error))
                 await self._clock.sleep(RETRY_AFTER_S)
 
+    async def _head_wait_s(self, head: PendingPart, now_ms: int) -> float:
+        """Return how long an address has to wait: by the clock that nobody sets, unless an earlier run failed there.
+
+        Where the wall clock was set meanwhile, the time that is stored for a later run is set likewise.
+        """
+        stored_s = (head.not_before_ms - now_ms) / 1000
+        retry_at = self._retry_at.get(str(head.part.address))
+        if retry_at is None:
+            return stored_s
+        wait_s = retry_at - self._clock.monotonic()
+        if wait_s > 0 and abs(stored_s - wait_s) > CLOCK_STEP_S:
+            until_ms = now_ms + int(wait_s * 1000)
+            await self._database.transact(lambda conn: outbox.keep_until(conn, head.row_id, head.epoch, until_ms))
+        return wait_s
+
     def _interface_wait_s(self, interface: str) -> float:
         until = self._interface_until.get(interface, 0.0)
         return until - self._clock.monotonic()
@@ -279,6 +300,8 @@ class Deliverer:
             future.set_result(None)
 
     async def _scan(self) -> None:
+        now = self._clock.monotonic()
+        self._retry_at = {to: at for to, at in self._retry_at.items() if at > now or to in self._addresses}
         for address, _ in await self._database.read(outbox.open_addresses):
             self._wake_address(address)
 

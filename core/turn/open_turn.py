@@ -73,13 +73,15 @@ def _take_up(conn: Any, turn: Turn, now_ms: int) -> None:
     seen = (turn.input.tainted, *(s.tainted for s in turn.steps), *(r.tainted for r in turn.replies))
     turn.tainted = any(seen)
     turn.grants = approvals.grants(conn, turn.id)
+    input_id = turn.lease.input_id
     if turn.input.kind is InputKind.CONTINUATION:
         approval = approvals.find(conn, turn.input.data["approval_id"])
         # Recorded by an earlier run of this continuation: its step is committed, there is nothing left to approve.
         if approval is not None and approval.state in ("approved", "used") and _is_next(turn, approval.step):
             turn.approved = approval
-        first = joined_inputs.load(conn, ledger.input_of(conn, turn.id), turn.id)
-        turn.input = own_quotes.judged(conn, first)
+        input_id = ledger.input_of(conn, turn.id)
+        turn.input = own_quotes.judged(conn, joined_inputs.load(conn, input_id, turn.id))
+    turn.undoes = inbox.undoes(conn, input_id)
 
 
 def _is_next(turn: Turn, asked_in_step: int) -> bool:

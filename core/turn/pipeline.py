@@ -22,6 +22,7 @@ from core.turn.decide import decide
 from core.turn.environment import Generation, TurnEnvironment
 from core.turn.gather import CatalogueTextCache, gather
 from core.turn.refuse import refusal, refuse
+from core.turn.show_outcome import shown_again
 from core.turn.stages.ask_engine import NotAnswered
 from core.turn.stages.build_prompt import build_prompt
 from core.turn.stages.check_actions import check_actions
@@ -32,10 +33,11 @@ from core.turn.stages.run_actions import run_actions
 from core.turn.stages.tell_outcome import tell_outcome
 from core.turn.stages.validate_actions import validate_actions
 from core.turn.state import StepResult, Turn
-from core.turn.undo import UNDO_ACTION, what_is_undone
+from core.turn.undo import UNDO_ACTION, undone_meanwhile, what_is_undone
 from core.turn.write_pending import WriteFailed
 
 LONG_REPLY = 64 * 1024
+NO_ANSWER = "A plugin has answered this in my place, but its answer cannot be sent: {why}."
 CUT_OFF = ParsedReply(
     errors=(ReplyError(index=None, message="The reply was cut off, it is too long. Send a shorter one, whole."),)
 )
@@ -60,6 +62,7 @@ async def run_turn(turn: Turn, env: TurnEnvironment, cache: CatalogueTextCache) 
         else:
             await refuse(turn, env, no)
         return Next.LIMIT
+    await shown_again(turn, env)
     while True:
         result = await take_step(turn, env, cache)
         if result.failure:
@@ -74,7 +77,8 @@ async def take_step(turn: Turn, env: TurnEnvironment, cache: CatalogueTextCache)
     generation = env.generation()
     if turn.approved is not None:
         tainted = any(step.tainted for step in turn.steps)
-        return await act(turn, env, generation, (turn.approved.envelope,), tainted)
+        refused = await undone_meanwhile(turn, env)
+        return await act(turn, env, generation, (turn.approved.envelope,), tainted, refused)
     if turn.input.kind is InputKind.COMMAND:
         return await take_command(turn, env, generation)
     if is_composed(turn.input) and turn.number == 0:
@@ -90,7 +94,7 @@ async def take_step(turn: Turn, env: TurnEnvironment, cache: CatalogueTextCache)
         turn.transformed = True
         changed = await env.hooks.chain("transform_input", turn.context(), turn.input)
         if isinstance(changed, Intercept) and turn.number == 0:
-            return await act(turn, env, generation, (message(changed.reply),), turn.input.tainted)
+            return await intercepted(turn, env, generation, changed)
         if isinstance(changed, Input) and isinstance(changed.text, str):
             # Its words alone: who asks, and from where, is not for a hook to change.
             turn.input = dataclasses.replace(turn.input, text=storable(changed.text))
@@ -99,6 +103,23 @@ async def take_step(turn: Turn, env: TurnEnvironment, cache: CatalogueTextCache)
     prompt = build_prompt(parts)
     turn.history_is_long = prompt.history_left_out > 0 or len(parts.history) >= LARGEST_WINDOW
     return await answer(turn, env, generation, prompt)
+
+
+async def intercepted(turn: Turn, env: TurnEnvironment, generation: Generation, by: Intercept) -> StepResult:
+    """Say what a hook answers in place of the model, which is not asked whatever becomes of that; "" says nothing."""
+    tainted = turn.input.tainted
+    if by.reply == "":
+        return StepResult(tainted=tainted, ends=True)
+    if not isinstance(by.reply, str):
+        return StepResult(failure=NO_ANSWER.format(why="it is no text"), tainted=tainted)
+    checked = validate_actions(ParsedReply(actions=(message(storable(by.reply)),)), generation)
+    checked = await check_actions(checked, generation, check_call(env))
+    if not checked.valid:
+        why = " ".join(error.message for error in checked.errors)
+        return StepResult(failure=NO_ANSWER.format(why=why.removesuffix(".")), tainted=tainted)
+    result = await act(turn, env, generation, [action for action in checked.actions if action is not None], tainted)
+    result.ends = True
+    return result
 
 
 async def answer(turn: Turn, env: TurnEnvironment, generation: Generation, prompt: Prompt) -> StepResult:
@@ -207,7 +228,7 @@ async def decide_and_commit(turn: Turn, env: TurnEnvironment, result: StepResult
                 step, max_steps=env.limits.max_steps, before=turn.steps[-1] if turn.approved is not None else None
             )
         )
-        if turn.input.kind is InputKind.COMMAND and after is not Next.WAIT:
+        if (turn.input.kind is InputKind.COMMAND or result.ends) and after is not Next.WAIT:
             after = Next.END  # its user has seen the outcome; there is no model to see it
         try:
             await commit(turn, env, result, after)

@@ -85,6 +85,7 @@ class StepResult:
 
     failure: a sentence for the user when the step came to nothing (no engine, no valid reply). tell: what the user
     of a typed command is told of its outcome. said: rows of history, by the position of the action that said it.
+    ends: the turn ends with it, since a hook has answered and no model is to see what became of that.
     """
 
     actions: tuple[RecordedAction, ...] = ()
@@ -93,3 +94,4 @@ class StepResult:
     said: dict[int, list[Line]] = field(default_factory=dict)
     failure: str = ""
     tell: str = ""
+    ends: bool = False

@@ -228,6 +228,32 @@ def test_a_signal_stops_it_cleanly(home: Path, running: subprocess.Popen[str]) -
     assert answer(rekku(home, "db", "status", "--json"))["process"] == ""
 
 
+CLINGS = '''
+import asyncio
+from core.ai_plugin_base import AIPluginBase, action
+
+class PLUGIN_CLASS(AIPluginBase):
+    """Holds on to its call."""
+
+    @action(effect="read", permission="anyone", command="cling", timeout_s=0.1)
+    async def cling(self) -> str:
+        """Swallow every cancellation."""
+        while True:
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                pass
+'''
+
+
+def test_a_handler_that_swallows_its_cancellation_does_not_keep_the_process(home: Path) -> None:
+    ended = rekku(written(home, {"plugins/clinging.py": CLINGS}), "chat", "--once", "/cling")
+    assert ended.returncode == 1
+    assert "took longer than 0.1 s" in ended.stdout
+    assert "Task was destroyed" not in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
 def test_a_second_signal_ends_it_at_once(home: Path) -> None:
     slow = (
         "import asyncio\nfrom core.ai_plugin_base import AIPluginBase, action\n\nclass Slow(AIPluginBase):\n"

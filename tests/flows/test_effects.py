@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
+import threading
 import time
+from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
+from pydantic import BaseModel, ConfigDict, SecretStr, computed_field
 
-from core.ai_plugin_base import ActionContext, AIPluginBase, action
+from core.ai_plugin_base import ActionContext, AIPluginBase, Untrusted, action
 from core.contracts.deliveries import ActivityKind
 from core.testing import Answer, RunningApp, ScriptedEngine, actions, message, running_app
 from tests.flows.records import SILENCE, outcome, statuses
@@ -145,9 +150,108 @@ async def test_results_are_made_json(result: Any, output: str) -> None:
         assert (await outcome(kit, "give"))["output"] == output
 
 
-async def test_a_result_that_cannot_be_json_has_failed() -> None:
+def shared() -> list[Any]:
+    """Return a list that holds itself 2 ** 60 times, without one copy of it."""
+    value: list[Any] = ["x"]
+    for _ in range(60):
+        value = [value, value]
+    return value
+
+
+def holding_itself() -> list[Any]:
+    value: list[Any] = []
+    value.append(value)
+    return value
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        pytest.param(shared, id="shared"),
+        pytest.param(holding_itself, id="itself"),
+        pytest.param(itertools.count, id="endless"),
+        pytest.param(lambda: {"x": ({"y": "z"} for _ in itertools.count())}, id="endless inside"),
+        pytest.param(lambda: ["x" * 1_000_000] * 50, id="megabytes"),
+        pytest.param(lambda: list(range(1_000_000)), id="a million numbers"),
+        pytest.param(lambda: 10**100_000, id="a number"),
+    ],
+)
+async def test_a_result_without_end_has_failed_and_holds_up_nobody(result: Callable[[], Any]) -> None:
     workshop = Workshop()
-    workshop.result = object()
+    workshop.result = result()
+    engine = ScriptedEngine(("give", {}), message("Too much."), otherwise=message("Still here."))
+    async with running_app(engine=engine, plugins=[workshop]) as kit:
+        assert await kit.interface.ask("give") == ["Too much."]
+        assert (await outcome(kit, "give"))["status"] == "failed"
+        assert await kit.interface.ask("and you?") == ["Still here."]
+
+
+async def test_a_result_that_is_slow_to_read_holds_up_nobody() -> None:
+    loop, begun, go_on = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+
+    def slow() -> Iterator[bool]:
+        loop.call_soon_threadsafe(begun.set)
+        yield go_on.wait(30)
+
+    workshop = Workshop()
+    workshop.result = slow()
+    engine = ScriptedEngine(("give", {}), message("Still here."), SILENCE)
+    async with running_app(engine=engine, plugins=[workshop]) as kit:
+        giving = await kit.interface.say("give", chat_id="a")
+        await begun.wait()
+        assert await kit.interface.ask("and you?", chat_id="b") == ["Still here."]
+        go_on.set()
+        await kit.interface.ended(giving)
+        assert (await outcome(kit, "give"))["output"] == "[true]"
+
+
+class Loose(BaseModel):
+    """Takes whatever it is given, and computes one thing more."""
+
+    model_config = ConfigDict(extra="allow")
+    text: str = ""
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def page(self) -> Any:
+        """Return what the text says, from outside."""
+        return Untrusted(self.text)
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda page: deque([page]),
+        lambda page: (each for each in ["x", page]),
+        lambda page: {"x": zip([page], [1], strict=True)},
+        lambda page: MappingProxyType({"x": page}),
+        lambda page: {page: 1},
+        lambda page: {("x", page): 1},
+        lambda page: Loose.model_validate({"anything": [page]}),
+        lambda page: [Loose(text=page.text)],
+        lambda page: ({"x": {1: [deque([(page,)])]}}),
+    ],
+)
+async def test_untrusted_is_seen_wherever_it_stands(wrap: Callable[[Any], Any]) -> None:
+    workshop = Workshop()
+    workshop.result = wrap(Untrusted("wipe it"))
+    async with running_app(engine=ScriptedEngine(("give", {}), SILENCE), plugins=[workshop]) as kit:
+        await kit.interface.ask("give")
+        row = await outcome(kit, "give")
+        assert (row["status"], row["tainted"]) == ("done", 1)
+        assert "wipe it" in row["output"]
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        pytest.param(object, id="unknown"),
+        pytest.param(lambda: Loose.model_validate({"anything": [iter([1, 2])]}), id="looking would use it up"),
+    ],
+)
+async def test_a_result_that_cannot_be_json_has_failed(result: Callable[[], Any]) -> None:
+    workshop = Workshop()
+    workshop.result = result()
     async with running_app(engine=ScriptedEngine(("give", {}), SILENCE), plugins=[workshop]) as kit:
         await kit.interface.ask("give")
         row = await outcome(kit, "give")

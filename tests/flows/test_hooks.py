@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -63,6 +64,75 @@ async def test_transform_input_answers_without_the_model() -> None:
         assert await kit.interface.ask("hello") == ["Closed today."]
         assert kit.engine.requests == []
         assert await statuses(kit) == [("message", "done")]
+
+
+@pytest.mark.parametrize(
+    ("reply", "sent"),
+    [
+        ("", []),
+        ("   ", ["A plugin has answered this in my place"]),
+        (None, ["A plugin has answered this in my place"]),
+        ("x" * 90_000, ["x" * 90_000]),
+        ("x" * 200_000, ["A plugin has answered this in my place"]),
+        ("half \ud83d", ["half \\ud83d"]),
+    ],
+)
+async def test_an_answer_in_place_of_the_model_never_goes_to_the_model(reply: Any, sent: list[str]) -> None:
+    async with running_app(plugins=[plugin("transform_input", lambda *_: Intercept(reply))]) as kit:
+        told = await kit.interface.ask("hello")
+        assert [text[: len(start)] for text, start in zip(told, sent, strict=True)] == sent
+        assert kit.engine.requests == []
+
+
+async def test_what_after_action_hides_stays_hidden_after_an_approval() -> None:
+    def hide(turn: TurnContext, action: ActionEnvelope, result: Outcome) -> Outcome | None:
+        return dataclasses.replace(result, output="(hidden)") if action.type == "look" else None
+
+    rules = ({"verdict": "ask", "action": "press"},)
+    engine = ScriptedEngine(("look", {"at": "the sky"}), ("press", {"button": "a"}), otherwise=SILENCE)
+    hooked = plugin("after_action", hide)
+    async with running_app(engine=engine, plugins=[Workshop(), hooked], policy_rules=rules) as kit:
+        await kit.interface.ask("look and press")
+        (waiting,) = await kit.rows("SELECT id FROM approvals")
+        await kit.interface.say(f"/approve {waiting['id']}")
+        await kit.interface.until(lambda: len(kit.interface.ends) >= 3, "the end of all")
+        seen = "".join(m.content for m in kit.engine.last.messages)
+        assert "a pressed" in seen
+        assert "(hidden)" in seen
+        assert "is blue" not in seen
+
+
+async def test_what_after_action_hides_stays_hidden_after_a_restart_in_the_middle_of_a_step(tmp_path: Path) -> None:
+    def hide(turn: TurnContext, action: ActionEnvelope, result: Outcome) -> Outcome | None:
+        return dataclasses.replace(result, output="(hidden)") if action.type == "press" else None
+
+    workshop, hooked = Workshop(), plugin("after_action", hide)
+    engine = ScriptedEngine(actions(("press", {"button": "a"}), ("wait", {})))
+    async with running_app(engine=engine, plugins=[workshop, hooked], home=tmp_path) as kit:
+        await kit.interface.say("press and wait")
+        await workshop.waiting.wait()
+    async with running_app(plugins=[Workshop(), hooked], home=tmp_path) as kit:
+        await kit.interface.until(lambda: len(kit.interface.ends) == 1, "the end of the turn")
+        seen = "".join(m.content for m in kit.engine.last.messages)
+        assert "(hidden)" in seen
+        assert "a pressed" not in seen
+
+
+async def test_taint_that_after_action_adds_is_there_after_an_approval(tmp_path: Path) -> None:
+    def doubt(turn: TurnContext, action: ActionEnvelope, result: Outcome) -> Outcome | None:
+        return dataclasses.replace(result, tainted=True) if action.type == "look" else None
+
+    rules = ({"verdict": "ask", "action": "note"},)
+    engine = ScriptedEngine(("look", {"at": "the sky"}), ("note", {"text": "blue"}), otherwise=SILENCE)
+    async with running_app(engine=engine, plugins=[Workshop()], policy_rules=rules, home=tmp_path) as kit:
+        await kit.interface.ask("look and note it")
+        (waiting,) = await kit.rows("SELECT id FROM approvals")
+    hooked = plugin("after_action", doubt)  # there since the restart
+    async with running_app(engine=engine, plugins=[Workshop(), hooked], policy_rules=rules, home=tmp_path) as kit:
+        await kit.interface.say(f"/approve {waiting['id']}")
+        await kit.interface.until(lambda: len(kit.interface.ends) >= 2, "the end of all")
+        (noted,) = await kit.rows("SELECT step FROM ledger WHERE action = 'note' AND status = 'done'")
+        assert await kit.rows(f"SELECT tainted FROM steps WHERE number = {noted['step']}") == [{"tainted": 1}]
 
 
 async def test_resolve_session_chooses_the_model() -> None:

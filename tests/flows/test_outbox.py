@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from core.ai_plugin_base import ActionContext, AIPluginBase, action
-from core.contracts.deliveries import Delivery
+from core.contracts.deliveries import Delivery, Part
 from core.contracts.errors import CannotDeliver, RetryLater
 from core.contracts.json import JsonObject
-from core.testing import HANG, RunningApp, ScriptedEngine, actions, message, running_app
-from core.turn import deliver
+from core.testing import (
+    HANG,
+    FakeClock,
+    RecordingInterface,
+    RunningApp,
+    ScriptedEngine,
+    actions,
+    message,
+    running_app,
+)
+from core.turn import deliver, outgoing
 from tests.flows.records import SILENCE, outcome
 
 
@@ -37,6 +48,16 @@ async def asleep(kit: RunningApp) -> None:
     raise AssertionError("nothing sleeps")
 
 
+async def stored(kit: RunningApp, until_ms: int) -> None:
+    """Wait until what stands in the outbox waits until then, also for a later process."""
+    for _ in range(500):
+        (row,) = await kit.rows("SELECT not_before_ms FROM outbox")
+        if abs(row["not_before_ms"] - until_ms) <= 1:
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"waits until {row['not_before_ms']}, not {until_ms}")
+
+
 async def test_the_wait_that_a_platform_asks_for_is_kept_and_the_order_too() -> None:
     async with running_app(engine=ScriptedEngine(said("one", "two", "three"))) as kit:
         kit.interface.fail(RetryLater(30))
@@ -47,6 +68,78 @@ async def test_the_wait_that_a_platform_asks_for_is_kept_and_the_order_too() -> 
         await kit.advance(2)
         assert await kit.interface.replies(3) == ["one", "two", "three"]
         assert [row["attempts"] for row in await outbox(kit)] == [2, 1, 1]
+
+
+class SetClock(FakeClock):
+    """A clock whose wall time can be set."""
+
+    set_by_ms = 0
+
+    def now_ms(self) -> int:
+        return super().now_ms() + self.set_by_ms
+
+
+@pytest.mark.parametrize("hours", [-5, 5])
+async def test_the_wait_is_kept_whatever_the_wall_clock_is_set_to(hours: int) -> None:
+    clock = SetClock()
+    async with running_app(engine=ScriptedEngine(message("hi")), clock=clock) as kit:
+        kit.interface.fail(RetryLater(30))
+        assert await kit.interface.ask("hi") == []
+        await asleep(kit)
+        clock.set_by_ms = hours * 3600 * 1000
+        await kit.advance(29)
+        await asleep(kit)
+        assert kit.interface.texts() == []
+        await kit.advance(2)
+        assert await kit.interface.replies() == ["hi"]
+        assert [row["attempts"] for row in await outbox(kit)] == [2]
+
+
+@pytest.mark.parametrize("hours", [-5, 5])
+async def test_the_wait_is_kept_over_a_restart_after_the_wall_clock_was_set(hours: int, tmp_path: Path) -> None:
+    clock = SetClock()
+    async with running_app(engine=ScriptedEngine(message("hi")), clock=clock, home=tmp_path) as kit:
+        kit.interface.fail(RetryLater(30))
+        assert await kit.interface.ask("hi") == []
+        await asleep(kit)
+        clock.set_by_ms = hours * 3600 * 1000
+        await kit.advance(9)
+        await stored(kit, clock.now_ms() + 21_000)
+    async with running_app(clock=clock, home=tmp_path) as kit:
+        await asleep(kit)
+        await kit.advance(20)
+        await asleep(kit)
+        assert kit.interface.texts() == []
+        await kit.advance(2)
+        assert await kit.interface.replies() == ["hi"]
+
+
+class HangsInRender(RecordingInterface):
+    """Never ends to render a long text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go_on = threading.Event()
+
+    def render(self, delivery: Delivery) -> list[Part]:
+        if len(delivery.text) > outgoing.LONG_TEXT:
+            self.go_on.wait()
+        return super().render(delivery)
+
+
+async def test_renders_that_hang_use_up_nothing_that_others_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outgoing, "RENDER_DEADLINE_S", 0.01)
+    interface = HangsInRender()
+    engine = ScriptedEngine(message("x" * 10_000), SILENCE, message("x" * 10_000), SILENCE)
+    async with running_app(engine=engine, interface=interface) as kit:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(max_workers=1))
+        try:
+            for _ in range(2):
+                assert await interface.ask("much, please") == []
+            assert await asyncio.wait_for(asyncio.to_thread(lambda: "free"), 5) == "free"
+            assert {row["status"] for row in await kit.rows("SELECT status FROM ledger")} == {"failed"}
+        finally:
+            interface.go_on.set()
 
 
 async def test_other_addresses_go_on_while_one_waits() -> None:
@@ -90,7 +183,10 @@ async def test_a_delivery_that_is_too_old_is_a_dead_letter() -> None:
         kit.interface.fail(RetryLater(600))
         await kit.interface.ask("tell me")
         await asleep(kit)
-        await kit.advance(700)
+        await kit.advance(590)
+        await asleep(kit)
+        assert kit.interface.texts() == []  # the platform's wait holds for what comes behind it
+        await kit.advance(20)
         assert await kit.interface.replies() == ["Later."]
         dead = (await outbox(kit))[0]
         assert dead["state"] == "dead"

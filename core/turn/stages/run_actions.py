@@ -20,7 +20,7 @@ class ActionsOfStep(Protocol):
     def spec(self, envelope: ActionEnvelope) -> ActionSpec | None:
         """Return the declaration, or None when the plugin is gone by now."""
 
-    def recorded(self, position: int) -> RecordedAction | None:
+    async def recorded(self, position: int) -> RecordedAction | None:
         """Return what an earlier run of this very step recorded."""
 
     def done_before(self, envelope: ActionEnvelope) -> Outcome | None:
@@ -57,7 +57,7 @@ async def run_actions(actions: Sequence[ActionEnvelope], step: ActionsOfStep) ->
 async def _one(
     position: int, envelope: ActionEnvelope, step: ActionsOfStep, stopped_by: str, output_from: str
 ) -> RecordedAction:
-    recorded = step.recorded(position)
+    recorded = await step.recorded(position)
     if recorded is not None:
         return recorded
 
