@@ -9,6 +9,7 @@ from benchmarks.bare_calls import MODEL
 from benchmarks.chats import Chats
 from core.app import App
 from core.settings import ComponentTable, Settings
+from core.storage.opening import StoredDatabase
 
 
 def settings_of(home: Path, base_url: str, *, mode: str = "json_schema", **more: Any) -> Settings:
@@ -24,6 +25,8 @@ def settings_of(home: Path, base_url: str, *, mode: str = "json_schema", **more:
     )
 
 
-def installation(home: Path, base_url: str, chats: Chats, *, mode: str = "json_schema") -> App:
+def installation(
+    home: Path, base_url: str, chats: Chats, *, mode: str = "json_schema", database: StoredDatabase | None = None
+) -> App:
     """Return an app that is not started, with an interface that has no platform."""
-    return App(settings_of(home, base_url, mode=mode), interfaces=[chats], serve=())
+    return App(settings_of(home, base_url, mode=mode), interfaces=[chats], serve=(), database=database)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.conversations import conversations
+from benchmarks.databases import databases
 from benchmarks.disk import disk
 from benchmarks.figures import Figure, table
 from benchmarks.prompt_size import prompt_size
@@ -62,6 +63,7 @@ def _measured(directory: Path, arguments: argparse.Namespace) -> list[Figure]:
                     directory / "telegram", base_url, api_base, turns=arguments.turns // 2, at_once=arguments.chats
                 )
             )
+        figures += asyncio.run(databases(directory / "databases", base_url, turns=arguments.turns // 2))
         figures += asyncio.run(disk(directory))
         figures += asyncio.run(prompt_size(directory))
         figures += asyncio.run(lateness(directory / "reminders"))

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Callable, Coroutine
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import URL, event, make_url, text
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-WRITERS = 6
-READERS = 3
-"""Connections of one process: a small server grants a hundred to all of them together."""
 
 RECYCLED_AFTER_S = 1800
 CONNECT_S = 10.0
@@ -54,6 +52,19 @@ CAUGHT = "A transaction function went on after an error of the database, which h
 _FAILED = "rekku_statement_failed"
 
 
+class _Use(StrEnum):
+    """What a connection is for; each use has a pool of its own."""
+
+    DURABLE = "durable"
+    LAZY = "lazy"
+    """Commits that a power cut may undo, where the server can tell them apart."""
+    READING = "reading"
+
+
+CONNECTIONS = {_Use.DURABLE: 4, _Use.LAZY: 4, _Use.READING: 3}
+"""The most of one process: a small server grants a hundred to all of them together."""
+
+
 class ServerDatabase:
     """The `Database` of a server. `url`: mariadb://, mysql:// or postgresql://, with user, password and name."""
 
@@ -62,7 +73,7 @@ class ServerDatabase:
         self.dialect = self.url.get_backend_name()
         self.where = f"{self.url.host or 'localhost'}:{self.url.port or self._default_port}/{self.url.database}"
         self._read_only = read_only
-        self._engines: tuple[AsyncEngine, AsyncEngine] | None = None
+        self._engines: dict[_Use, AsyncEngine] = {}
         self._running: set[asyncio.Task[Any]] = set()
         self._largest_packet = 0
 
@@ -76,8 +87,7 @@ class ServerDatabase:
         Raises StorageUnavailable when the server cannot be reached, and StorageError that says what to do when it
         lets nobody in or is too old.
         """
-        engines = (self._engine("READ COMMITTED", WRITERS), self._engine("REPEATABLE READ", READERS))
-        self._engines = engines
+        self._engines = {use: self._engine(use, connections) for use, connections in CONNECTIONS.items()}
         try:
             await self._look_at_server()
         except BaseException:
@@ -86,10 +96,10 @@ class ServerDatabase:
 
     async def stop(self) -> None:
         """Finish what runs, and close."""
-        engines, self._engines = self._engines, None
+        engines, self._engines = self._engines, {}
         if self._running:
             await asyncio.wait(self._running, timeout=STOP_S)
-        for engine in engines or ():
+        for engine in engines.values():
             with contextlib.suppress(Exception):  # a server that is gone cannot be said goodbye to
                 async with asyncio.timeout(STOP_S):
                     await engine.dispose()
@@ -145,7 +155,7 @@ class ServerDatabase:
 
     async def _to_the_end(self, work: Coroutine[Any, Any, T]) -> T:
         """Await work that goes on when whoever awaits it is cancelled, as a transaction of SQLite's does."""
-        if self._engines is None:
+        if not self._engines:
             work.close()
             raise StorageUnavailable(CLOSED)
         if len(self._running) >= MAX_WAITING:
@@ -189,11 +199,12 @@ class ServerDatabase:
     async def _run(self, fn: Callable[[Any], T], *, durable: bool, write: bool, longest_s: float | None) -> T:
         """Run a function once. What the server says comes out as it is, but for what decides by itself."""
         committing = False
+        # MariaDB has no commit without a flush, for one transaction alone.
+        lazy = not durable and self.dialect == "postgresql"
+        use = (_Use.LAZY if lazy else _Use.DURABLE) if write else _Use.READING
         try:
             async with asyncio.timeout(LONGEST_S if longest_s is None else longest_s):
-                async with self._connection(write=write) as conn:
-                    if write and not durable and self.dialect == "postgresql":
-                        await conn.execute(text("SET LOCAL synchronous_commit TO OFF"))
+                async with self._connection(use) as conn:
                     result: T = await conn.run_sync(self._guarded, fn)
                     if write:
                         committing = True
@@ -225,10 +236,10 @@ class ServerDatabase:
         return result
 
     @contextlib.asynccontextmanager
-    async def _connection(self, *, write: bool) -> Any:
-        if self._engines is None:
+    async def _connection(self, use: _Use) -> Any:
+        if not self._engines:
             raise StorageUnavailable(CLOSED)
-        conn = self._engines[0 if write else 1].connect()
+        conn = self._engines[use].connect()
         try:
             await conn.start()
         except (DBAPIError, OSError, EOFError, PoolTimeout) as error:
@@ -241,10 +252,9 @@ class ServerDatabase:
                 async with asyncio.timeout(CLOSE_S):
                     await conn.close()
 
-    def _engine(self, isolation: str, connections: int) -> AsyncEngine:
+    def _engine(self, use: _Use, connections: int) -> AsyncEngine:
         from sqlalchemy.ext.asyncio import create_async_engine
 
-        read_only = isolation == "REPEATABLE READ"
         mariadb = self.dialect == "mariadb"
         arguments: dict[str, Any] = {"timeout": CONNECT_S}
         if mariadb:
@@ -258,7 +268,9 @@ class ServerDatabase:
                 max_overflow=0,
                 pool_timeout=LONGEST_S,
                 pool_recycle=RECYCLED_AFTER_S,
-                isolation_level=isolation,
+                # A transaction is always ended by us: a rollback more would cost a round trip.
+                pool_reset_on_return=None,
+                isolation_level="REPEATABLE READ" if use is _Use.READING else "READ COMMITTED",
                 connect_args=arguments,
             )
         except (ImportError, NoSuchModuleError) as error:
@@ -270,14 +282,14 @@ class ServerDatabase:
         @event.listens_for(engine.sync_engine, "connect")
         def prepare(connection: Any, record: Any) -> None:
             cursor = connection.cursor()
-            if read_only:
-                # PostgreSQL's own level is set with the transaction, so there it is the default of the session.
-                reading = (
+            if use is _Use.READING:
+                cursor.execute(
                     "SET SESSION TRANSACTION READ ONLY" if mariadb else "SET default_transaction_read_only TO on"
                 )
-                cursor.execute(reading)
             if not mariadb:
                 cursor.execute(f"SET lock_timeout TO '{LOCK_WAIT_S}s'")
+                if use is _Use.LAZY:
+                    cursor.execute("SET synchronous_commit TO off")
                 connection.commit()
             cursor.close()
 

@@ -48,6 +48,8 @@ def own_server(dialect: str, database_servers: ServersOfTests) -> Any:
     started.stop()
 
 
+WRITERS, READERS = 4, 3
+
 KILL_OTHERS = {
     "mariadb": "SELECT id FROM information_schema.processlist WHERE id <> connection_id() AND db = database()",
     "postgresql": "SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()",
@@ -82,12 +84,12 @@ async def test_a_connection_that_is_killed_in_a_transaction(dialect: str, databa
 async def test_connections_that_are_killed_while_they_idle(dialect: str, database_servers: ServersOfTests) -> None:
     url = database_servers.url(dialect)
     async with opened(url) as database, opened(url) as other:
-        await asyncio.gather(*(database.transact(add(str(n))) for n in range(server.WRITERS)))
-        await asyncio.gather(*(database.read(names) for _ in range(server.READERS)))
+        await asyncio.gather(*(database.transact(add(str(n))) for n in range(WRITERS)))
+        await asyncio.gather(*(database.read(names) for _ in range(READERS)))
         await other.transact(kill_others)
-        assert len(await database.read(names)) == server.WRITERS
+        assert len(await database.read(names)) == WRITERS
         await asyncio.gather(*(database.transact(add(f"again {n}")) for n in range(20)))
-        assert len(await database.read(names)) == server.WRITERS + 20
+        assert len(await database.read(names)) == WRITERS + 20
 
 
 async def test_a_commit_whose_answer_is_lost(dialect: str, database_servers: ServersOfTests) -> None:
