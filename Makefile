@@ -4,7 +4,7 @@ PYTHON_BIN := .venv/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help chat run test check bench setup lock clean
+.PHONY: help chat run test check bench chaos setup lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,10 @@ check: ## Lint, formatting, types, layers, and whether the lock file is followed
 bench: ## Measure turns
 	@bash scripts/setup.sh dev
 	@exec $(PYTHON_BIN) -m benchmarks.turns $(ARGS)
+
+chaos: ## Kill under load on every database that is installed, and count what was lost or repeated
+	@bash scripts/setup.sh dev
+	@exec $(PYTHON_BIN) -m benchmarks.chaos $(ARGS)
 
 setup: ## Set up everything, development tools included
 	@bash scripts/setup.sh dev

@@ -29,7 +29,7 @@ import core.turn.dispatch
 from core.app import App
 from core.contracts.json import JsonObject
 from core.ownership import Duty
-from core.services import inbox, outbox
+from core.services import inbox, outbox, reminders
 from core.settings import Access, Settings
 from core.settings.components import ComponentTable
 from tests.faults.outside import PLATFORM, TRAINER, Actions, Model, Platform, Records, Said
@@ -140,7 +140,9 @@ async def _idle(app: App, platform: Platform, patience_s: float) -> bool:
         if platform.quiet and not app.dispatcher.busy:
             open_inputs = await app.database.read(inbox.count_open)
             letters = await app.database.read(outbox.counts)
-            if not open_inputs and not letters.keys() & set(outbox.OPEN) and platform.quiet:
+            now_ms = app.clock.now_ms()
+            due = await app.database.read(lambda conn, at=now_ms: reminders.due(conn, at, 1))  # type: ignore[misc]
+            if not open_inputs and not due and not letters.keys() & set(outbox.OPEN) and platform.quiet:
                 return True
         await asyncio.sleep(POLL_S)
     return False

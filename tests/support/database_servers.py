@@ -280,6 +280,9 @@ def _answers_postgresql(port: int) -> bool:
         return thread.submit(lambda: asyncio.run(connect())).result()
 
 
+DIALECTS = ("sqlite", *SERVERS)
+
+
 class ServersOfTests:
     """The servers that a test run uses, each started when it is first asked for, with a new database each time."""
 
