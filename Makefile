@@ -4,7 +4,7 @@ PYTHON_BIN := .venv/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help chat run test check bench chaos setup lock clean
+.PHONY: help chat run test check bench chaos soak setup lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,10 @@ bench: ## Measure turns
 chaos: ## Kill under load on every database that is installed, and count what was lost or repeated
 	@bash scripts/setup.sh dev
 	@exec $(PYTHON_BIN) -m benchmarks.chaos $(ARGS)
+
+soak: ## A long run at a high rate: whether memory, tasks, threads and descriptors stay flat
+	@bash scripts/setup.sh dev
+	@exec $(PYTHON_BIN) -m benchmarks.soak $(ARGS)
 
 setup: ## Set up everything, development tools included
 	@bash scripts/setup.sh dev
