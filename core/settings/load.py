@@ -20,7 +20,7 @@ from core.settings.sources import Sources, present
 from core.settings.timezone import system_timezone
 from core.settings.values import absolute
 
-_NOT_SETTINGS = re.compile(r"REKKU_REQUIRE_SERVICES|REKKU_SERVICE_(HOST|PORT).*|REKKU_PORT(_.*)?")
+_NOT_SETTINGS = re.compile(r"REKKU_(REQUIRE_SERVICES|TEST_DATABASE|EVERY_CASE|CHAOS|KILLS|KILL_MESSAGES)|REKKU_SERVICE_(HOST|PORT).*|REKKU_PORT(_.*)?")
 """Variables of the tests, and those that Kubernetes sets in every container beside a service named rekku."""
 
 _WHOLE_NUMBERS = ("DB_PORT", "TELEGRAM_TRAINER_ID", "CORRECTOR_RETRIES", "REKKU_MAX_STEPS", "WEATHER_FETCH_TIME")

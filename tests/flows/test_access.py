@@ -358,6 +358,7 @@ def listed(home: Path) -> list[JsonObject]:
     return rows
 
 
+@pytest.mark.sqlite
 async def test_the_command_line_pairs_beside_a_running_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -395,6 +396,7 @@ async def test_the_command_line_pairs_beside_a_running_process(
         assert len(kit.interface.texts("ann")) == 2, "the code and one welcome"
 
 
+@pytest.mark.sqlite
 async def test_the_command_line_says_what_it_cannot_do(tmp_path: Path) -> None:
     assert "There is no database" in refused(rekku(tmp_path, "pairing", "list"), 1)
     async with app(home=tmp_path) as kit:

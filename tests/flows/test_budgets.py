@@ -169,6 +169,7 @@ async def test_a_turn_that_waited_is_counted_once_it_runs() -> None:
         assert len(kit.engine.requests) == 1
 
 
+@pytest.mark.sqlite
 async def test_the_counts_use_their_indexes() -> None:
     from core.services import budgets
 

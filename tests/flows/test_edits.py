@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sqlalchemy import text as sql
+
 from core.contracts.engine import Source
 from core.testing import message, running_app
 from tests.flows.records import turns
@@ -89,7 +91,7 @@ async def test_edits_on_telegram(tmp_path: Path) -> None:
         await api.world.until(lambda: len(api.world.texts(TRAINER)) == 2)
         await app.drained()
         told = await app.database.read(
-            lambda conn: list(conn.exec_driver_sql("SELECT role, text FROM messages WHERE text LIKE '(edited)%'"))
+            lambda conn: list(conn.execute(sql("SELECT role, text FROM messages WHERE text LIKE '(edited)%'")))
         )
         assert api.world.sent(-100123) == []
     assert [tuple(row) for row in told] == [("user", "(edited) roll a d20")]

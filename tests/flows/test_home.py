@@ -8,11 +8,14 @@ import stat
 import sys
 from pathlib import Path
 
+import pytest
+
 from core.testing import ScriptedEngine, message, running_app
 
 LOOK = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('DELETE FROM kv'); c.commit(); c.close()"
 
 
+@pytest.mark.sqlite
 async def test_a_process_that_writes_and_leaves_takes_no_journal_away(tmp_path: Path) -> None:
     database = tmp_path / "rekku.db"
     async with running_app(engine=ScriptedEngine(otherwise=message("ok")), home=tmp_path) as kit:
@@ -29,6 +32,7 @@ async def test_a_process_that_writes_and_leaves_takes_no_journal_away(tmp_path: 
         assert texts == ["before", "after"]
 
 
+@pytest.mark.sqlite
 async def test_the_database_is_for_its_owner_alone(tmp_path: Path) -> None:
     async with running_app(home=tmp_path):
         for name in ("rekku.db", "rekku.db-wal"):
