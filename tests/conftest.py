@@ -1,11 +1,15 @@
-"""What every test shares: with REKKU_REQUIRE_SERVICES=1 a service test that skips itself has failed."""
+"""What every test shares: database servers, and that with REKKU_REQUIRE_SERVICES=1 no service test may be skipped."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+import tempfile
+from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
+
+from tests.support.database_servers import ServersOfTests
 
 _SERVICES_ARE_REQUIRED = os.environ.get("REKKU_REQUIRE_SERVICES") == "1"
 
@@ -33,3 +37,17 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     if _SERVICES_ARE_REQUIRED and report.skipped:
         _as_failure(report)
     return report
+
+
+@pytest.fixture(scope="session")
+def database_servers() -> Iterator[ServersOfTests]:
+    """Start database servers when a test asks for one; they end with the test run."""
+    # Not below pytest's own directory, which PostgreSQL, as another user than root, may not enter.
+    with tempfile.TemporaryDirectory(prefix="rekku-servers-") as name:
+        directory = Path(name)
+        directory.chmod(0o755)
+        servers = ServersOfTests(directory)
+        try:
+            yield servers
+        finally:
+            servers.stop()

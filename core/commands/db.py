@@ -13,6 +13,9 @@ from core.commands.options import AsJson
 group = typer.Typer(no_args_is_help=True, help="Look at the database, upgrade it, back it up.")
 
 Target = Annotated[Path, typer.Argument(metavar="PATH", help="The file to write.", show_default=False)]
+From = Annotated[str, typer.Argument(metavar="FROM", help="The database to copy.", show_default=False)]
+To = Annotated[str, typer.Argument(metavar="TO", help="The database to copy to.", show_default=False)]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with a copy that was not finished.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace a file that is there.")]
 
 
@@ -41,6 +44,18 @@ def backup(path: Target, force: Force = False, as_json: AsJson = False) -> None:
     The copy is checked. Only its owner can read the file.
     """
     finish(lambda: _backup(path, force, as_json))
+
+
+@group.command()
+def copy(source: From, target: To, resume: Resume = False, as_json: AsJson = False) -> None:
+    """Copy everything to another database, and check every row.
+
+    FROM and TO are URLs as DATABASE_URL takes them, or `.` for the database of the settings. TO must be empty. Stop
+    Rekku first.
+    """
+    from core.commands.database_copy import copy_database
+
+    finish(lambda: copy_database(source, target, resume=resume, as_json=as_json))
 
 
 def _status(as_json: bool) -> int:

@@ -84,8 +84,8 @@ async def _database(settings: Settings) -> Check:
         cure = "Stop Rekku and restore a backup; keep the damaged file."
         return Check(area="database", name=kind, state=FAILED, detail=f"{detail}: {state.damage}", cure=cure)
     if not state.usable:
-        detail += f"; this version knows up to {schema.HEAD}"
-        return Check(area="database", name=kind, state=FAILED, detail=detail, cure="Install the newer version again.")
+        refusal = schema.refusal(state.schema)
+        return Check(area="database", name=kind, state=FAILED, detail=f"{detail}. {refusal}", cure=refusal.cure)
     if not state.current:
         detail += f"; the next start upgrades it to {schema.HEAD}"
     return Check(area="database", name=kind, state=OK, detail=f"{detail}.")

@@ -24,7 +24,7 @@ from core.storage.transaction import CLOSED, ENDING, FALLEN_BEHIND, MAX_WAITING,
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
-    from sqlalchemy.ext.asyncio import AsyncEngine
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 T = TypeVar("T")
 
@@ -223,6 +223,10 @@ class ServerDatabase:
         if self.dialect == "postgresql" and conn.info.pop(_FAILED, False):
             raise StorageError(CAUGHT)  # its COMMIT would be a ROLLBACK, without a word
         return result
+
+    def held(self, *, write: bool) -> contextlib.AbstractAsyncContextManager[AsyncConnection]:
+        """Return a connection for one who keeps it for long: without deadline, and nothing runs again by itself."""
+        return self._connection(write=write)
 
     @contextlib.asynccontextmanager
     async def _connection(self, *, write: bool) -> Any:

@@ -37,11 +37,11 @@ Words = LongText
 Key = _Storable(String(190))
 Word = String(40)
 
-_MYSQL: dict[str, Any] = {
-    "mysql_charset": "utf8mb4",
+_MARIADB: dict[str, Any] = {
+    "mariadb_charset": "utf8mb4",
     # Texts are equal when they are the same, as in the other two: no folding of case or accents, no padding.
-    "mysql_collate": "utf8mb4_nopad_bin",
-    "mysql_engine": "InnoDB",
+    "mariadb_collate": "utf8mb4_nopad_bin",
+    "mariadb_engine": "InnoDB",
 }
 
 inbox = Table(
@@ -65,14 +65,14 @@ inbox = Table(
     Column("lease_until_ms", BigInteger, nullable=False, default=0),
     UniqueConstraint("interface", "dedupe_key", name="inbox_dedupe"),
     Index("inbox_open", "state", "not_before_ms"),
-    Index("inbox_lane", "lane", "state", "id", mysql_length={"lane": 190}),
+    Index("inbox_lane", "lane", "state", "id", mariadb_length={"lane": 190}),
     Index("inbox_received", "received_at_ms"),
     Index("inbox_principal", "principal", "state", "not_before_ms"),
-    **_MYSQL,
+    **_MARIADB,
 )
 """What came in. state: scheduled (an instant that the schedule looks after), waiting, running, done."""
 
-lanes = Table("lanes", metadata, Column("lane", String(400), primary_key=True), **_MYSQL)
+lanes = Table("lanes", metadata, Column("lane", String(400), primary_key=True), **_MARIADB)
 """One row a lane, to be locked by whoever claims in it; on SQLite, where one process writes, there are none."""
 
 sessions = Table(
@@ -88,8 +88,8 @@ sessions = Table(
     Column("summarized_to", Id, nullable=False, default=0),
     Column("started_at_ms", BigInteger, nullable=False),
     Column("closed_at_ms", BigInteger, nullable=False, default=0),
-    Index("sessions_lane", "lane", "closed_at_ms", mysql_length={"lane": 190}),
-    **_MYSQL,
+    Index("sessions_lane", "lane", "closed_at_ms", mariadb_length={"lane": 190}),
+    **_MARIADB,
 )
 """A lane's conversations; the open one has closed_at_ms 0. History up to row `summarized_to` is in `summary`."""
 
@@ -109,7 +109,7 @@ turns = Table(
     Column("ended_at_ms", BigInteger, nullable=False, default=0),
     Index("turns_input", "input_id"),
     Index("turns_principal", "principal", "started_at_ms"),
-    **_MYSQL,
+    **_MARIADB,
 )
 """state: running, awaiting_approval, complete, aborted, error."""
 
@@ -131,7 +131,7 @@ replies = Table(
     Column("tainted", Boolean, nullable=False, default=False),
     Column("at_ms", BigInteger, nullable=False),
     UniqueConstraint("turn_id", "step", "attempt", name="replies_place"),
-    **_MYSQL,
+    **_MARIADB,
 )
 """Every raw reply of a model, corrections included, recorded before its actions run."""
 
@@ -142,7 +142,7 @@ steps = Table(
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("tainted", Boolean, nullable=False, default=False),
     Column("at_ms", BigInteger, nullable=False),
-    **_MYSQL,
+    **_MARIADB,
 )
 """The committed steps; their actions and outcomes stand in the ledger."""
 
@@ -166,7 +166,7 @@ ledger = Table(
     Column("started_at_ms", BigInteger, nullable=False),
     Column("ended_at_ms", BigInteger, nullable=False, default=0),
     UniqueConstraint("turn_id", "step", "position", name="ledger_place"),
-    **_MYSQL,
+    **_MARIADB,
 )
 """What was done. status: started (an intent whose end is not known yet) or one of OutcomeStatus."""
 
@@ -182,7 +182,7 @@ messages = Table(
     Column("tainted", Boolean, nullable=False, default=False),
     Column("at_ms", BigInteger, nullable=False),
     Index("messages_session", "session_id", "id"),
-    **_MYSQL,
+    **_MARIADB,
 )
 """History. role: user, foreign (text that the principal did not write), assistant, actions (ledger summaries)."""
 
@@ -206,9 +206,9 @@ outbox = Table(
     Column("lease_until_ms", BigInteger, nullable=False, default=0),
     Column("created_at_ms", BigInteger, nullable=False),
     Column("ended_at_ms", BigInteger, nullable=False, default=0),
-    Index("outbox_open", "state", "address", "id", mysql_length={"address": 190}),
+    Index("outbox_open", "state", "address", "id", mariadb_length={"address": 190}),
     Index("outbox_turn", "turn_id"),
-    **_MYSQL,
+    **_MARIADB,
 )
 """What must go out, one row a part. state: waiting, sending, sent, dead."""
 
@@ -233,7 +233,7 @@ approvals = Table(
     Column("expires_at_ms", BigInteger, nullable=False),
     Index("approvals_turn", "turn_id"),
     Index("approvals_state", "state", "expires_at_ms"),
-    **_MYSQL,
+    **_MARIADB,
 )
 """state: waiting, approved, denied, expired, used. approver: a principal, or "role:trainer" for any trainer."""
 
@@ -243,7 +243,7 @@ kv = Table(
     Column("owner", String(60), primary_key=True),
     Column("key", Key, primary_key=True),
     Column("value", LongText, nullable=False),
-    **_MYSQL,
+    **_MARIADB,
 )
 """Small durable values of components, JSON."""
 
@@ -256,7 +256,7 @@ people = Table(
     Column("since_ms", BigInteger, nullable=False),
     Column("decided_by", Key, nullable=False),
     Column("tell", String(400), nullable=False, default=""),
-    **_MYSQL,
+    **_MARIADB,
 )
 """Whom a trainer let in or shut out. role: user, guest, blocked; never trainer, whom only the settings name.
 
@@ -275,7 +275,7 @@ pairings = Table(
     Column("expires_at_ms", BigInteger, nullable=False),
     UniqueConstraint("code", name="pairings_code"),
     Index("pairings_interface", "interface", "expires_at_ms"),
-    **_MYSQL,
+    **_MARIADB,
 )
 """The codes that strangers were given, one a principal."""
 
@@ -287,7 +287,7 @@ notices = Table(
     Column("at_ms", BigInteger, nullable=False),
     Column("count", Integer, nullable=False, default=1),
     Index("notices_at", "at_ms"),
-    **_MYSQL,
+    **_MARIADB,
 )
 """When a principal was last told what is told once in a while, or tried what may be tried so many times."""
 
@@ -317,7 +317,7 @@ reminders = Table(
     UniqueConstraint("number", name="reminders_number"),
     Index("reminders_principal", "principal", "state", "next_at_ms"),
     Index("reminders_state", "state", "id"),
-    **_MYSQL,
+    **_MARIADB,
 )
 """What somebody wants to be reminded of. state: active, done, cancelled.
 
@@ -330,7 +330,7 @@ zones = Table(
     metadata,
     Column("principal", Key, primary_key=True),
     Column("zone", Key, nullable=False),
-    **_MYSQL,
+    **_MARIADB,
 )
 """The IANA zone that a principal lives by."""
 
@@ -348,7 +348,7 @@ compensations = Table(
     Column("at_ms", BigInteger, nullable=False),
     UniqueConstraint("action_id", name="compensations_action"),
     Index("compensations_last", "principal", "undone_by", "id"),
-    **_MYSQL,
+    **_MARIADB,
 )
 """How what was done can be taken back: `undo` is an action, JSON. action_id: turn.step.position of what was done.
 

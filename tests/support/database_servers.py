@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import pwd
 import shutil
@@ -11,6 +12,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -67,7 +69,8 @@ class DatabaseServer:
         deadline = time.monotonic() + STARTED_WITHIN_S
         while not self.lets_in():
             if self._process.poll() is not None or time.monotonic() > deadline:
-                pytest.fail(f"{self.dialect} does not start: {(self.directory / 'log').read_text()[-2000:]}")
+                self.kill()
+                raise RuntimeError(f"{self.dialect} does not start: {(self.directory / 'log').read_text()[-2000:]}")
             time.sleep(0.05)
 
     def lets_in(self) -> bool:
@@ -98,10 +101,10 @@ class DatabaseServer:
 
     def _signal(self, number: int) -> None:
         assert self._process is not None
-        try:
-            os.killpg(self._process.pid, number)
-        except ProcessLookupError:
-            return
+        one_only = number == self.stop_signal  # the others are told by the first one
+        for pid in [self._process.pid, *([] if one_only else _children(self._process.pid))]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def _wait(self) -> None:
         assert self._process is not None
@@ -217,6 +220,16 @@ def installed(dialect: str) -> None:
         _binary("initdb", PostgreSql.packages)
 
 
+def _children(pid: int) -> list[int]:
+    """Return the processes that a process has started: each backend of PostgreSQL is a session of its own."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            if int(stat.read_text().rpartition(")")[2].split()[1]) == pid:
+                found.append(int(stat.parent.name))
+    return found
+
+
 def _binary(name: str, packages: str) -> str:
     found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
     if found is None:
@@ -254,4 +267,47 @@ def _answers_postgresql(port: int) -> bool:
         await connection.close()
         return True
 
-    return asyncio.run(connect())
+    with ThreadPoolExecutor(1) as thread:  # the one that asks may have a loop that runs
+        return thread.submit(lambda: asyncio.run(connect())).result()
+
+
+class ServersOfTests:
+    """The servers that a test run uses, each started when it is first asked for, with a new database each time."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._servers: dict[str, DatabaseServer] = {}
+        self._names = 0
+
+    def server(self, dialect: str) -> DatabaseServer:
+        """Return the running server; skips the test where it is not installed."""
+        if dialect not in self._servers:
+            self._servers[dialect] = self.another(dialect)
+        return self._servers[dialect]
+
+    def another(self, dialect: str, *options: str) -> DatabaseServer:
+        """Return a running server of one's own, which may be killed; whoever asked for it stops it."""
+        installed(dialect)
+        for _ in range(3):
+            self._names += 1
+            directory = self._directory / f"{dialect}-{self._names}"
+            directory.mkdir()
+            server = SERVERS[dialect](directory, *options)
+            server.install()
+            try:
+                server.start()
+            except RuntimeError as error:  # somebody else may have taken its port meanwhile
+                last = error
+                continue
+            return server
+        raise last
+
+    def url(self, dialect: str) -> str:
+        """Return the URL of a database that does not exist yet."""
+        self._names += 1
+        return self.server(dialect).url(f"rekku_{self._names}")
+
+    def stop(self) -> None:
+        """End all of them."""
+        for server in self._servers.values():
+            server.stop()

@@ -18,10 +18,10 @@ Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 LongText = sa.Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
 Key = sa.String(190)
 Word = sa.String(40)
-MYSQL: dict[str, Any] = {
-    "mysql_charset": "utf8mb4",
-    "mysql_collate": "utf8mb4_nopad_bin",
-    "mysql_engine": "InnoDB",
+MARIADB: dict[str, Any] = {
+    "mariadb_charset": "utf8mb4",
+    "mariadb_collate": "utf8mb4_nopad_bin",
+    "mariadb_engine": "InnoDB",
 }
 
 
@@ -46,9 +46,9 @@ def upgrade() -> None:
         sa.Column("lease_epoch", sa.Integer(), nullable=False),
         sa.Column("lease_until_ms", sa.BigInteger(), nullable=False),
         sa.UniqueConstraint("interface", "dedupe_key", name="inbox_dedupe"),
-        **MYSQL,
+        **MARIADB,
     )
-    op.create_index("inbox_lane", "inbox", ["lane", "state", "id"], mysql_length={"lane": 190})
+    op.create_index("inbox_lane", "inbox", ["lane", "state", "id"], mariadb_length={"lane": 190})
     op.create_index("inbox_open", "inbox", ["state", "not_before_ms"])
     op.create_index("inbox_received", "inbox", ["received_at_ms"])
     op.create_table(
@@ -63,9 +63,9 @@ def upgrade() -> None:
         sa.Column("summarized_to", Id, nullable=False),
         sa.Column("started_at_ms", sa.BigInteger(), nullable=False),
         sa.Column("closed_at_ms", sa.BigInteger(), nullable=False),
-        **MYSQL,
+        **MARIADB,
     )
-    op.create_index("sessions_lane", "sessions", ["lane", "closed_at_ms"], mysql_length={"lane": 190})
+    op.create_index("sessions_lane", "sessions", ["lane", "closed_at_ms"], mariadb_length={"lane": 190})
     op.create_table(
         "turns",
         sa.Column("id", Id, primary_key=True, autoincrement=True),
@@ -79,7 +79,7 @@ def upgrade() -> None:
         sa.Column("steps", sa.Integer(), nullable=False),
         sa.Column("started_at_ms", sa.BigInteger(), nullable=False),
         sa.Column("ended_at_ms", sa.BigInteger(), nullable=False),
-        **MYSQL,
+        **MARIADB,
     )
     op.create_index("turns_input", "turns", ["input_id"])
     op.create_table(
@@ -99,7 +99,7 @@ def upgrade() -> None:
         sa.Column("tainted", sa.Boolean(), nullable=False),
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
         sa.UniqueConstraint("turn_id", "step", "attempt", name="replies_place"),
-        **MYSQL,
+        **MARIADB,
     )
     op.create_table(
         "steps",
@@ -107,7 +107,7 @@ def upgrade() -> None:
         sa.Column("number", sa.Integer(), primary_key=True, autoincrement=False),
         sa.Column("tainted", sa.Boolean(), nullable=False),
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
-        **MYSQL,
+        **MARIADB,
     )
     op.create_table(
         "ledger",
@@ -128,7 +128,7 @@ def upgrade() -> None:
         sa.Column("started_at_ms", sa.BigInteger(), nullable=False),
         sa.Column("ended_at_ms", sa.BigInteger(), nullable=False),
         sa.UniqueConstraint("turn_id", "step", "position", name="ledger_place"),
-        **MYSQL,
+        **MARIADB,
     )
     op.create_table(
         "messages",
@@ -140,7 +140,7 @@ def upgrade() -> None:
         sa.Column("text", LongText, nullable=False),
         sa.Column("tainted", sa.Boolean(), nullable=False),
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
-        **MYSQL,
+        **MARIADB,
     )
     op.create_index("messages_session", "messages", ["session_id", "id"])
     op.create_table(
@@ -162,9 +162,9 @@ def upgrade() -> None:
         sa.Column("lease_until_ms", sa.BigInteger(), nullable=False),
         sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
         sa.Column("ended_at_ms", sa.BigInteger(), nullable=False),
-        **MYSQL,
+        **MARIADB,
     )
-    op.create_index("outbox_open", "outbox", ["state", "address", "id"], mysql_length={"address": 190})
+    op.create_index("outbox_open", "outbox", ["state", "address", "id"], mariadb_length={"address": 190})
     op.create_index("outbox_turn", "outbox", ["turn_id"])
     op.create_table(
         "approvals",
@@ -184,7 +184,7 @@ def upgrade() -> None:
         sa.Column("decided_by", Key, nullable=False),
         sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
         sa.Column("expires_at_ms", sa.BigInteger(), nullable=False),
-        **MYSQL,
+        **MARIADB,
     )
     op.create_index("approvals_state", "approvals", ["state", "expires_at_ms"])
     op.create_index("approvals_turn", "approvals", ["turn_id"])
@@ -193,5 +193,5 @@ def upgrade() -> None:
         sa.Column("owner", sa.String(60), primary_key=True),
         sa.Column("key", Key, primary_key=True),
         sa.Column("value", LongText, nullable=False),
-        **MYSQL,
+        **MARIADB,
     )

@@ -12,10 +12,10 @@ down_revision = "0001"
 
 Key = sa.String(190)
 Word = sa.String(40)
-MYSQL: dict[str, Any] = {
-    "mysql_charset": "utf8mb4",
-    "mysql_collate": "utf8mb4_nopad_bin",
-    "mysql_engine": "InnoDB",
+MARIADB: dict[str, Any] = {
+    "mariadb_charset": "utf8mb4",
+    "mariadb_collate": "utf8mb4_nopad_bin",
+    "mariadb_engine": "InnoDB",
 }
 
 
@@ -31,7 +31,7 @@ def upgrade() -> None:
         sa.Column("since_ms", sa.BigInteger(), nullable=False),
         sa.Column("decided_by", Key, nullable=False),
         sa.Column("tell", sa.String(400), nullable=False),
-        **MYSQL,
+        **MARIADB,
     )
     op.create_table(
         "pairings",
@@ -43,7 +43,7 @@ def upgrade() -> None:
         sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
         sa.Column("expires_at_ms", sa.BigInteger(), nullable=False),
         sa.UniqueConstraint("code", name="pairings_code"),
-        **MYSQL,
+        **MARIADB,
     )
     op.create_index("pairings_interface", "pairings", ["interface", "expires_at_ms"])
     op.create_table(
@@ -52,6 +52,6 @@ def upgrade() -> None:
         sa.Column("kind", Word, primary_key=True),
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
         sa.Column("count", sa.Integer(), nullable=False),
-        **MYSQL,
+        **MARIADB,
     )
     op.create_index("notices_at", "notices", ["at_ms"])

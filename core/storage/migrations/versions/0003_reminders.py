@@ -15,10 +15,10 @@ Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 LongText = sa.Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
 Key = sa.String(190)
 Word = sa.String(40)
-MYSQL: dict[str, Any] = {
-    "mysql_charset": "utf8mb4",
-    "mysql_collate": "utf8mb4_nopad_bin",
-    "mysql_engine": "InnoDB",
+MARIADB: dict[str, Any] = {
+    "mariadb_charset": "utf8mb4",
+    "mariadb_collate": "utf8mb4_nopad_bin",
+    "mariadb_engine": "InnoDB",
 }
 
 
@@ -47,7 +47,7 @@ def upgrade() -> None:
         sa.Column("note", sa.Text(), nullable=False),
         sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
         sa.UniqueConstraint("number", name="reminders_number"),
-        **MYSQL,
+        **MARIADB,
     )
     op.create_index("reminders_principal", "reminders", ["principal", "state", "next_at_ms"])
     op.create_index("reminders_state", "reminders", ["state", "id"])
@@ -55,7 +55,7 @@ def upgrade() -> None:
         "zones",
         sa.Column("principal", Key, primary_key=True),
         sa.Column("zone", Key, nullable=False),
-        **MYSQL,
+        **MARIADB,
     )
     op.create_table(
         "compensations",
@@ -69,6 +69,6 @@ def upgrade() -> None:
         sa.Column("undone_by", Id, nullable=False),
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
         sa.UniqueConstraint("action_id", name="compensations_action"),
-        **MYSQL,
+        **MARIADB,
     )
     op.create_index("compensations_last", "compensations", ["principal", "undone_by", "id"])

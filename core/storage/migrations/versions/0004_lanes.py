@@ -10,10 +10,10 @@ from alembic import op
 revision = "0004"
 down_revision = "0003"
 
-MYSQL: dict[str, Any] = {
-    "mysql_charset": "utf8mb4",
-    "mysql_collate": "utf8mb4_nopad_bin",
-    "mysql_engine": "InnoDB",
+MARIADB: dict[str, Any] = {
+    "mariadb_charset": "utf8mb4",
+    "mariadb_collate": "utf8mb4_nopad_bin",
+    "mariadb_engine": "InnoDB",
 }
 
 
@@ -21,4 +21,4 @@ def upgrade() -> None:
     """Create the table, if an upgrade that was cut off on MariaDB has not done so already."""
     if sa.inspect(op.get_bind()).has_table("lanes"):
         return
-    op.create_table("lanes", sa.Column("lane", sa.String(400), primary_key=True), **MYSQL)
+    op.create_table("lanes", sa.Column("lane", sa.String(400), primary_key=True), **MARIADB)
