@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from core.contracts.errors import ConfigurationError
 from core.contracts.json import JsonObject
+from core.settings.backup import BackupSettings
 from core.settings.budgets import BudgetSettings, TrainerBudget
 from core.settings.model import KEYS, PromptSettings, Settings
 from core.settings.problems import did_you_mean
@@ -40,7 +41,7 @@ def load_settings(env: Mapping[str, str] | None = None, *, home: Path | None = N
     variables = present(os.environ if env is None else env)
     directory = absolute(home or Path(variables.get("REKKU_HOME") or f"{variables.get('HOME', '~')}/.rekku"))
     sources = Sources(directory, variables, known=frozenset(KEYS.values()), not_settings=_NOT_SETTINGS)
-    sources.read(tables=("prompt", "budgets", "policy"), numbers=_NUMBERS)
+    sources.read(tables=("prompt", "budgets", "backup", "policy"), numbers=_NUMBERS)
     values: JsonObject = {**sources.values, "REKKU_HOME": directory}
     if home is not None:
         sources.origins["REKKU_HOME"] = "program"
@@ -55,6 +56,7 @@ def load_settings(env: Mapping[str, str] | None = None, *, home: Path | None = N
     values.update(
         prompt=sources.tables.get("prompt", {}),
         budgets=sources.tables.get("budgets", {}),
+        backup=sources.tables.get("backup", {}),
         policy_rules=sources.rules,
         components=sources.components,
         sources=sources.origins,
@@ -76,7 +78,7 @@ def _report(error: ValidationError, values: JsonObject, sources: Sources) -> Non
     for mistake in error.errors(include_input=False, include_url=False, include_context=False):
         key, *below = (str(part) for part in mistake["loc"])
         what = mistake["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
-        if key in ("prompt", "budgets"):
+        if key in ("prompt", "budgets", "backup"):
             cure = ""
             if mistake["type"] == "extra_forbidden":
                 what, cure = "there is no such key", did_you_mean(below[-1], _keys(key, len(below)))
@@ -93,8 +95,8 @@ def _report(error: ValidationError, values: JsonObject, sources: Sources) -> Non
 
 def _keys(table: str, depth: int) -> Collection[str]:
     """Return the keys that there are in a table, or in those below it."""
-    if table == "prompt":
-        return PromptSettings.model_fields
+    if table in ("prompt", "backup"):
+        return (PromptSettings if table == "prompt" else BackupSettings).model_fields
     return BudgetSettings.model_fields if depth == 1 else TrainerBudget.model_fields
 
 

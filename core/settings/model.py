@@ -12,6 +12,7 @@ from urllib.parse import quote, unquote
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StrictInt, ValidationInfo, field_validator
 
 from core.contracts.json import JsonObject
+from core.settings.backup import BackupSettings
 from core.settings.budgets import UNLIMITED, BudgetSettings
 from core.settings.components import ComponentTable
 from core.settings.secrets import SHORTEST_SECRET, secret_values, url_password
@@ -228,6 +229,7 @@ class Settings(BaseModel):
     # The tables of rekku.toml
     prompt: PromptSettings = Field(default=PromptSettings(), description="`[prompt]`.")
     budgets: BudgetSettings = Field(default=BudgetSettings(), description="`[budgets]`, by role.")
+    backup: BackupSettings = Field(default=BackupSettings(), description="`[backup]`.")
     policy_rules: tuple[JsonObject, ...] = Field(default=(), description="`[[policy.rules]]`, for `read_rules`.")
     components: Mapping[str, Mapping[str, ComponentTable]] = Field(
         default_factory=dict, repr=False, description="Tables by kind (plugins, interfaces, engines) and name."
@@ -279,6 +281,11 @@ class Settings(BaseModel):
             return self.home / "rekku.db"
         return self.home / Path(self.database_url.get_secret_value().removeprefix("sqlite:///")).expanduser()
 
+    @property
+    def backup_directory(self) -> Path:
+        """Where the backups are that are made while Rekku runs."""
+        return self.home / self.backup.directory.expanduser()
+
     def component(self, kind: str, name: str) -> ComponentTable:
         """Return `[kind.name]` (kind: "plugins", "interfaces" or "engines"), an empty one when nothing is set.
 
@@ -322,9 +329,8 @@ class Settings(BaseModel):
             (key, _shown(getattr(self, attribute)), self.sources.get(key, self._source(attribute)))
             for attribute, key in KEYS.items()
         ]
-        for key, value in self.prompt:
-            name = f"prompt.{key}"
-            rows.append((name, str(value), self.sources.get(name, "default")))
+        for table, values in (("prompt", self.prompt), ("backup", self.backup)):
+            rows += [(f"{table}.{k}", str(v), self.sources.get(f"{table}.{k}", "default")) for k, v in values]
         for role, budget in self.budgets:
             for key, value in budget:
                 is_set = key in budget.model_fields_set

@@ -30,13 +30,13 @@ _POSTGRESQL = "SET idle_in_transaction_session_timeout TO 0"
 
 
 class HeldConnection(Protocol):
-    """A connection on which functions run one after another, in the transaction that the first one has begun."""
+    """A connection on which functions run one after another."""
 
     dialect: str
     where: str
 
     async def run(self, fn: Callable[[Any], T]) -> T:
-        """Run `fn(conn)` and leave the transaction open; a snapshot is that of the first run."""
+        """Run `fn(conn)` and commit nothing; who only reads stays on the snapshot of the first run."""
 
     async def transact(self, fn: Callable[[Any], T]) -> T:
         """Run `fn(conn)` and commit, or undo it when it raises. The driver's errors come out as they are."""
@@ -76,7 +76,7 @@ def _as_storage_error(error: BaseException, where: str) -> Exception:
 async def _held_file(database: SqliteDatabase, *, write: bool) -> AsyncIterator[HeldConnection]:
     conn = await asyncio.to_thread(database.held, write=write)
     try:
-        yield _OnFile(conn, database.where)
+        yield _OnFile(conn, database.where, snapshot=not write)
     finally:
         await asyncio.to_thread(_close, conn)
 
@@ -92,8 +92,9 @@ def _close(conn: Connection) -> None:
 class _OnFile:
     dialect = "sqlite"
 
-    def __init__(self, conn: Connection, where: str) -> None:
+    def __init__(self, conn: Connection, where: str, *, snapshot: bool) -> None:
         self._conn = conn
+        self._snapshot = snapshot
         self._driver: Any = conn.connection.driver_connection
         self.where = where
 
@@ -101,7 +102,7 @@ class _OnFile:
         return await asyncio.to_thread(self._run, fn)
 
     def _run(self, fn: Callable[[Any], T]) -> T:
-        if not self._driver.in_transaction:
+        if self._snapshot and not self._driver.in_transaction:
             self._driver.execute("BEGIN")
         return fn(self._conn)
 

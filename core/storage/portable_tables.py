@@ -48,7 +48,7 @@ _MARIADB: dict[str, Any] = {
     "mariadb_engine": "InnoDB",
 }
 _Big = BigInteger().with_variant(Integer, "sqlite")
-_QUOTED = re.compile(r"'((?:[^']|'')*)'(?:::[a-z ]+(?:\(\d+\))?)?", re.IGNORECASE)
+_QUOTED = re.compile(r"'((?:[^'\\]|''|\\.)*)'(?:::[a-z ]+(?:\(\d+\))?)?", re.IGNORECASE)
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _NOW = re.compile(r"(?:current_timestamp|now)(?:\(\d*\))?", re.IGNORECASE)
 
@@ -59,6 +59,20 @@ class PortableTables:
 
     metadata: MetaData
     left_out: list[str] = field(default_factory=list)
+    _names: set[str] = field(default_factory=set)
+
+    def name_for(self, index: str | None, table: str) -> str | None:
+        """Return the name of an index: on MariaDB that of another table may have the same, elsewhere not."""
+        if index is None:
+            return None
+        chosen = index if index not in self._names | set(self.metadata.tables) else f"{table}_{index}"
+        self._names.add(chosen)
+        return chosen
+
+    def add_core(self, table: Table) -> None:
+        """Take a table of the core in."""
+        table.to_metadata(self.metadata)
+        self._names |= {str(index.name) for index in table.indexes}
 
     @property
     def tables(self) -> list[Table]:
@@ -75,7 +89,7 @@ def portable_tables(conn: Any) -> PortableTables:
     """Return the tables of a database of this version; raises StorageError for a column that only it can have."""
     found = PortableTables(metadata=MetaData())
     for table in tables.metadata.sorted_tables:
-        table.to_metadata(found.metadata)
+        found.add_core(table)
     look = inspect(conn)
     for name in sorted(set(look.get_table_names()) - set(tables.metadata.tables) - {"alembic_version"}):
         _add(found, look, name, conn.dialect.name)
@@ -90,6 +104,8 @@ def _add(found: PortableTables, look: Any, name: str, dialect: str) -> None:
     indexes = [i for i in look.get_indexes(name) if i["name"] not in twice and i.get("duplicates_constraint") is None]
     in_keys = _characters([key, *(u["column_names"] for u in uniques), *(i["column_names"] for i in indexes)])
     columns = look.get_columns(name)
+    if dialect == "mariadb":
+        _with_defaults(look, name, columns)
     generated = _generated(columns, key, dialect)
     parts: list[Any] = []
     for column in columns:
@@ -114,7 +130,7 @@ def _add(found: PortableTables, look: Any, name: str, dialect: str) -> None:
                 server_default=default,
             )
         )
-    parts += [UniqueConstraint(*u["column_names"], name=u["name"]) for u in uniques]
+    parts += [UniqueConstraint(*u["column_names"], name=found.name_for(u["name"], name)) for u in uniques]
     parts += _foreign_keys(look, name)
     table = Table(name, found.metadata, *parts, **_MARIADB)
     for index in indexes:
@@ -122,7 +138,21 @@ def _add(found: PortableTables, look: Any, name: str, dialect: str) -> None:
         if None in names or index.get("dialect_options", {}).get("sqlite_where") is not None or "where" in str(index):
             found.left_out.append(f"the index {index['name']} of {name}")
         else:
-            Index(index["name"], *(table.columns[each] for each in names), unique=bool(index["unique"]))
+            Index(
+                found.name_for(index["name"], name),
+                *(table.columns[each] for each in names),
+                unique=bool(index["unique"]),
+            )
+
+
+def _with_defaults(look: Any, name: str, columns: Collection[Any]) -> None:
+    """Put in the defaults as MariaDB tells them; those that SQLAlchemy reads end at the first quote inside."""
+    statement = "SELECT column_name, column_default FROM information_schema.columns WHERE table_schema = DATABASE()"
+    said = dict(look.bind.execute(text(f"{statement} AND table_name = :name"), {"name": name}).all())
+    for column in columns:
+        default = said.get(column["name"])
+        # It tells a quote as \', where the other two double it.
+        column["default"] = None if default in (None, "NULL") else default.replace("\\'", "''")
 
 
 def _foreign_keys(look: Any, name: str) -> list[ForeignKeyConstraint]:

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import URL, event, make_url, text
@@ -284,6 +285,8 @@ class ServerDatabase:
                 cursor.execute(f"SET lock_timeout TO '{LOCK_WAIT_S}s'")
                 connection.commit()
             cursor.close()
+            if mariadb:
+                connection.driver_connection.escape = partial(_escape, connection.driver_connection.escape)
 
         @event.listens_for(engine.sync_engine, "handle_error")
         def note(context: Any) -> None:
@@ -362,6 +365,11 @@ def normalized(url: str) -> URL:
             "postgresql://user:password@host/name."
         )
     return parsed.set(drivername=driver[kind])
+
+
+def _escape(escape: Callable[[Any], str], value: Any) -> str:
+    """Escape a value of a statement; aiomysql 0.3 calls for bytes what PyMySQL 2 does not have any more."""
+    return f"_binary X'{value.hex()}'" if isinstance(value, bytes) else escape(value)
 
 
 def _version(conn: Any) -> tuple[int, ...]:

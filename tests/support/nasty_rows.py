@@ -117,5 +117,7 @@ def fill(conn: Any) -> None:
             },
         ],
     )
-    conn.execute(insert(words), [{"word": "same", "times": 1}, {"word": "same", "times": 1}, {"word": None, "times": None}])
+    conn.execute(
+        insert(words), [{"word": "same", "times": 1}, {"word": "same", "times": 1}, {"word": None, "times": None}]
+    )
     conn.execute(text("DELETE FROM notes_note WHERE id = 0"))
