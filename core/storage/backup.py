@@ -1,4 +1,4 @@
-"""A checked copy of a database that is in use, in a file: SQLite's own copy, or a dump by the server's own program."""
+"""A checked copy of a database that is in use: SQLite's own way, or a dump by the server's own program."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from core.settings import Settings
 from core.storage.backup_file import NoBackup, check_mariadb, check_sqlite, written_whole
-from core.storage.server_tools import DUMP, LOAD, access, find_tool, run_tool
+from core.storage.server_tools import DUMP, LOAD, absolute, access, find_tool, run_tool
 from core.storage.sqlite import SqliteDatabase
 
 _WHAT = "No backup was made"
@@ -42,7 +42,7 @@ async def back_up(settings: Settings, target: Path, *, replace: bool) -> None:
             await asyncio.to_thread(check_mariadb, partial)
         else:
             # Into nothing: it reads every table to its end.
-            await run_tool((check, "--file=/dev/null", str(partial)), given, dialect=dialect, what=_WHAT)
+            await run_tool((check, "--file=/dev/null", absolute(partial)), given, dialect=dialect, what=_WHAT)
         _check_target(target, replace=replace)  # once more: dumping takes a while
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import re
 import secrets
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from core.contracts.errors import StorageError
+from core.storage import schema
 
 ENDINGS = {"sqlite": ".db", "mariadb": ".sql", "postgresql": ".dump"}
 """By the kind of database."""
@@ -103,6 +105,20 @@ def without_version(path: Path) -> Iterator[bytes]:
     yield bytes(block)
 
 
+def usable_revision(found: str, backup: Path) -> str:
+    """Return a revision that this version can use; raises StorageError for another one."""
+    if not found:
+        raise NoBackup(f"{backup} holds no tables of Rekku.", cure="Name a file that `rekku db backup` has written.")
+    if found in (schema.UNFINISHED_COPY, schema.UNFINISHED_RESTORE):
+        raise NoBackup(f"{backup} was made of a database that was not whole.", cure="Name another one.")
+    if found > schema.HEAD:
+        raise StorageError(
+            f"{backup} has schema {found}, this version of Rekku knows up to {schema.HEAD}.",
+            cure="Install the version that has written it.",
+        )
+    return found
+
+
 @contextlib.contextmanager
 def written_whole(target: Path) -> Iterator[Path]:
     """Let a file be written beside `target`, for its owner alone, that takes its place when the block has ended well.
@@ -120,6 +136,12 @@ def written_whole(target: Path) -> Iterator[Path]:
     finally:
         for end in ("", "-journal", "-wal", "-shm"):
             partial.with_name(partial.name + end).unlink(missing_ok=True)
+
+
+def free_name(path: Path) -> Path:
+    """Return a path, or one like it that is not there yet."""
+    numbered = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in range(2, 1000))
+    return next((each for each in itertools.chain((path,), numbered) if not each.exists()), path)
 
 
 def put_in_place(partial: Path, target: Path) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Result, Table, and_, delete, func, insert, inspect, or_, select, text
+from sqlalchemy import ColumnElement, Result, Table, and_, delete, func, insert, inspect, or_, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from core.contracts.errors import StorageError
@@ -232,6 +232,7 @@ def _known(conn: Any, table: Table, batch: Sequence[Row]) -> set[bytes]:
     """Return the digests of the rows that are there; raises _Differs when one with the same key is another."""
     key = list(table.primary_key.columns)
     keys = [_key(table, row) for row in batch]
+    where: ColumnElement[bool]
     if len(key) == 1:
         where = key[0].in_([values[0] for values in keys])
     else:

@@ -53,6 +53,11 @@ def find_tool(dialect: str, names: Sequence[str]) -> str:
     )
 
 
+def absolute(path: Path) -> str:
+    """Return a path for a command line: one that begins with a dash would be taken for an option."""
+    return str(path.absolute())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
     """How a program reaches a database. options: what stands first on its command line."""

@@ -1,4 +1,4 @@
-"""`copy` between SQLite, MariaDB and PostgreSQL: every row comes over as it is, and nothing half is taken for whole."""
+"""`copy` between SQLite, MariaDB and PostgreSQL: every row comes over, and nothing half is taken for whole."""
 
 from __future__ import annotations
 
@@ -301,8 +301,8 @@ async def test_an_older_source_has_to_be_upgraded_first(place: Callable[[str], P
     with pytest.raises(StorageError, match="has schema 0001") as refused:
         await copied(source, place("sqlite"))
     assert "rekku db upgrade" in refused.value.cure
+    empty = place("sqlite")
+    async with opened(empty):
+        pass
     with pytest.raises(StorageError, match="no tables of Rekku"):
-        empty = place("sqlite")
-        async with opened(empty):
-            pass
         await copied(empty, place("sqlite"))
