@@ -5,19 +5,18 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import typer
 
+from core.commands.database_refusals import refusals_told
 from core.commands.exit_status import CommandFailed
 from core.commands.home_use import process_using
-from core.commands.startup import mask_of, settings_for
+from core.commands.startup import settings_for
 from core.commands.stored import require_database
 from core.commands.terminal_text import say, say_json, visible
 from core.contracts.errors import HomeInUse
-from core.settings import Settings, ensure_home
+from core.settings import ensure_home
 from core.storage import schema
 from core.storage.backup import back_up
 from core.storage.backup_file import NoBackup
@@ -30,7 +29,7 @@ def back_up_database(target: Path, *, force: bool, as_json: bool) -> int:
     """Write a backup of the database of the settings to a file."""
     settings = settings_for()
     require_database(settings)
-    with _told(settings):
+    with refusals_told(settings, own=NoBackup):
         asyncio.run(back_up(settings, target, replace=force))
     size = target.stat().st_size
     if as_json:
@@ -51,7 +50,7 @@ def restore_database(backup: Path, *, force: bool, yes: bool, as_json: bool) -> 
         question = f"Put {visible(str(backup))} in the place of the database {visible(where)}?"
         if not typer.confirm(question, err=True):
             raise CommandFailed("Nothing was changed.")
-    with _told(settings), homes_locked(settings):
+    with refusals_told(settings), homes_locked(settings):
         done = asyncio.run(restore(settings, backup, force=force, now_ms=time.time_ns() // 1_000_000))
     if as_json:
         say_json({"database": where, "schema": done.schema, "kept": None if done.kept is None else str(done.kept)})
@@ -62,12 +61,3 @@ def restore_database(backup: Path, *, force: bool, yes: bool, as_json: bool) -> 
     if done.kept is not None:
         say(f"What was there before is kept in {done.kept}; remove it when you do not need it any more.")
     return 0
-
-
-@contextmanager
-def _told(settings: Settings) -> Iterator[None]:
-    """Let what cannot be done with a file be the command's failure, and not that of the database."""
-    try:
-        yield
-    except NoBackup as error:
-        raise CommandFailed(mask_of(settings).text(str(error)), cure=error.cure) from error

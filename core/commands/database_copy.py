@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from core.commands.database_refusals import refusals_told
 from core.commands.exit_status import CommandFailed
 from core.commands.named_database import named_database, setting_for
 from core.commands.shown_progress import shown_progress
-from core.commands.startup import mask_of, settings_for
+from core.commands.startup import settings_for
 from core.commands.stored import may_exist
 from core.commands.terminal_text import complain, say, say_json
-from core.contracts.errors import HomeInUse, RekkuError, StorageError, StorageUnavailable
 from core.settings import Settings, ensure_home
 from core.storage.database_use import homes_locked
 from core.storage.opening import StoredDatabase, database_of
@@ -30,14 +30,8 @@ def copy_database(source: str, target: str, *, resume: bool, as_json: bool) -> i
     reading, writing = database_of(from_settings, read_only=True), database_of(to_settings)
     _refuse_same(from_settings, to_settings, reading, writing)
     ensure_home(to_settings)
-    try:
-        with homes_locked(from_settings, to_settings):
-            report = asyncio.run(_copy(reading, writing, resume=resume, quiet=as_json))
-    except RekkuError as error:
-        error.args = (mask_of(from_settings).text(mask_of(to_settings).text(str(error))),)
-        if isinstance(error, StorageError) and not isinstance(error, HomeInUse | StorageUnavailable):
-            raise CommandFailed(str(error), cure=error.cure) from error
-        raise
+    with refusals_told(from_settings, to_settings), homes_locked(from_settings, to_settings):
+        report = asyncio.run(_copy(reading, writing, resume=resume, quiet=as_json))
     total = sum(report.rows.values())
     if as_json:
         say_json(
