@@ -50,7 +50,7 @@ def restore_database(backup: Path, *, force: bool, yes: bool, as_json: bool) -> 
         question = f"Put {visible(str(backup))} in the place of the database {visible(where)}?"
         if not typer.confirm(question, err=True):
             raise CommandFailed("Nothing was changed.")
-    with refusals_told(settings), homes_locked(settings):
+    with refusals_told(settings), homes_locked(settings, settings):
         done = asyncio.run(restore(settings, backup, force=force, now_ms=time.time_ns() // 1_000_000))
     if as_json:
         say_json({"database": where, "schema": done.schema, "kept": None if done.kept is None else str(done.kept)})

@@ -29,8 +29,9 @@ def copy_database(source: str, target: str, *, resume: bool, as_json: bool) -> i
         raise CommandFailed(f"There is no database at {from_settings.database_path}.", cure="Name another one.")
     reading, writing = database_of(from_settings, read_only=True), database_of(to_settings)
     _refuse_same(from_settings, to_settings, reading, writing)
-    ensure_home(to_settings)
-    with refusals_told(from_settings, to_settings), homes_locked(from_settings, to_settings):
+    if to_settings.database_server is None and to_settings.database_path.parent == settings.home:
+        ensure_home(settings)
+    with refusals_told(from_settings, to_settings), homes_locked(settings, from_settings, to_settings):
         report = asyncio.run(_copy(reading, writing, resume=resume, quiet=as_json))
     total = sum(report.rows.values())
     if as_json:

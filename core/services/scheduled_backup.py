@@ -133,8 +133,7 @@ class ScheduledBackup:
         (directory / FAILURE).unlink(missing_ok=True)
         self._told = ("", 0)
         log.info("a backup was made", path=str(target), bytes=target.stat().st_size)
-        for _, path in backups_in(directory)[self._settings.backup.keep :]:
-            path.unlink(missing_ok=True)
+        await asyncio.to_thread(_rotate, directory, self._settings.backup.keep)
         return target
 
     def _failed(self, directory: Path, reason: str) -> None:
@@ -146,6 +145,11 @@ class ScheduledBackup:
             self._told = (reason, now_ms)
         with contextlib.suppress(OSError):  # a directory that cannot be written to is seen by the doctor itself
             (directory / FAILURE).write_text(json.dumps({"at_ms": now_ms, "reason": reason}), encoding="utf-8")
+
+
+def _rotate(directory: Path, keep: int) -> None:
+    for _, path in backups_in(directory)[keep:]:
+        path.unlink(missing_ok=True)
 
 
 def _remove_partial(directory: Path) -> None:

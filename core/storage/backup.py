@@ -30,19 +30,20 @@ async def back_up(settings: Settings, target: Path, *, replace: bool) -> None:
     program = find_tool(dialect, DUMP[dialect])
     check = find_tool(dialect, LOAD[dialect]) if dialect == "postgresql" else ""
     _check_target(target, replace=replace)
-    with access(url, dialect) as given, written_whole(target) as partial:
-        if dialect == "mariadb":
-            options = ("--single-transaction", "--quick", "--hex-blob", "--no-tablespaces", "--skip-lock-tables")
-            command = (program, *given.options, *options, "--", given.database)
-        else:
-            command = (program, "--format=custom", "--no-password", "--no-owner", "--no-privileges")
-        with partial.open("wb") as file:
-            await run_tool(command, given, dialect=dialect, what=_WHAT, stdout=file)
-        if dialect == "mariadb":
-            await asyncio.to_thread(check_mariadb, partial)
-        else:
-            # Into nothing: it reads every table to its end.
-            await run_tool((check, "--file=/dev/null", absolute(partial)), given, dialect=dialect, what=_WHAT)
+    async with written_whole(target) as partial:
+        with access(url, dialect) as given:
+            if dialect == "mariadb":
+                options = ("--single-transaction", "--quick", "--hex-blob", "--no-tablespaces", "--skip-lock-tables")
+                command = (program, *given.options, *options, "--", given.database)
+            else:
+                command = (program, "--format=custom", "--no-password", "--no-owner", "--no-privileges")
+            with partial.open("wb") as file:
+                await run_tool(command, given, dialect=dialect, what=_WHAT, stdout=file)
+            if dialect == "mariadb":
+                await asyncio.to_thread(check_mariadb, partial)
+            else:
+                # Into nothing: it reads every table to its end.
+                await run_tool((check, "--file=/dev/null", absolute(partial)), given, dialect=dialect, what=_WHAT)
         _check_target(target, replace=replace)  # once more: dumping takes a while
 
 
@@ -50,7 +51,7 @@ async def back_up_file(source: Path, target: Path, *, replace: bool) -> None:
     """Write a copy of a SQLite file; see `back_up`."""
     in_use = tuple(source.with_name(source.name + end) for end in ("", "-wal", "-shm"))
     _check_target(target, in_use, replace=replace)
-    with written_whole(target) as partial:
+    async with written_whole(target) as partial:
         database = SqliteDatabase(source, read_only=True)
         await database.start()
         try:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
 import os
 import re
 import secrets
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 from core.contracts.errors import StorageError
@@ -119,8 +120,8 @@ def usable_revision(found: str, backup: Path) -> str:
     return found
 
 
-@contextlib.contextmanager
-def written_whole(target: Path) -> Iterator[Path]:
+@contextlib.asynccontextmanager
+async def written_whole(target: Path) -> AsyncIterator[Path]:
     """Let a file be written beside `target`, for its owner alone, that takes its place when the block has ended well.
 
     Raises NoBackup when it cannot be written. Whatever ends the block, nothing half is left.
@@ -129,13 +130,18 @@ def written_whole(target: Path) -> Iterator[Path]:
     try:
         os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         yield partial
-        put_in_place(partial, target)
+        await asyncio.to_thread(put_in_place, partial, target)  # a large file takes its time to reach the disk
     except (OSError, sqlite3.Error) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise NoBackup(f"The backup {target} cannot be written ({reason}).") from error
     finally:
-        for end in ("", "-journal", "-wal", "-shm"):
-            partial.with_name(partial.name + end).unlink(missing_ok=True)
+        await asyncio.to_thread(remove_partial, partial)
+
+
+def remove_partial(partial: Path) -> None:
+    """Remove what was being written, with what SQLite has put beside it."""
+    for end in ("", "-journal", "-wal", "-shm"):
+        partial.with_name(partial.name + end).unlink(missing_ok=True)
 
 
 def free_name(path: Path) -> Path:

@@ -254,10 +254,11 @@ async def _write(writing: HeldConnection, table: Table, batch: Sequence[Row], la
     try:
         await writing.transact(lambda conn: conn.execute(insert(table), values).rowcount)
     except DBAPIError as error:
-        if server_errors.meaning(error) is server_errors.Meaning.LOST:
+        if isinstance(error, IntegrityError):
+            if not fresh:
+                raise _Differs from error  # a row that an earlier try has left, and that the source does not hold
+        elif server_errors.meaning(error) is not server_errors.Meaning.FINAL:
             raise
-        if isinstance(error, IntegrityError) and not fresh:
-            raise _Differs from error  # a row that an earlier try has left, and that the source does not hold
         await _name_the_row(writing, table, batch)
         raise
 

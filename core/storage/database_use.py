@@ -48,14 +48,18 @@ async def refuse_served(database: StoredDatabase) -> None:
 
 
 @contextlib.contextmanager
-def homes_locked(*of: Settings) -> Iterator[None]:
-    """Hold the homes of SQLite databases; raises HomeInUse when a process uses one of them."""
+def homes_locked(own: Settings, *of: Settings) -> Iterator[None]:
+    """Hold the homes of SQLite databases; raises HomeInUse when a process uses one of them.
+
+    own: the settings of this home. A file elsewhere may be that of another home, which has a lock then.
+    """
     homes: set[Path] = set()
-    for settings in of:
-        if settings.database_server is None:
-            folder = settings.database_path.parent
-            # A file elsewhere may be that of another home.
-            homes |= {home.resolve() for home in (settings.home, folder) if (home / "lock").exists()}
+    for settings in (each for each in of if each.database_server is None):
+        path = settings.database_path.resolve()
+        if own.database_server is None and path == own.database_path.resolve():
+            homes.add(own.home.resolve())
+        if (path.parent / "lock").exists():
+            homes.add(path.parent)
     with contextlib.ExitStack() as stack:
         for home in sorted(homes):
             lock = HomeLock(home)

@@ -10,7 +10,7 @@ import sqlite3
 from pathlib import Path
 from urllib.parse import quote
 
-from core.storage.backup_file import NoBackup, check_sqlite, free_name, put_in_place, usable_revision
+from core.storage.backup_file import NoBackup, check_sqlite, free_name, put_in_place, remove_partial, usable_revision
 from core.storage.database_use import refuse_rows
 
 FORCE = "Say --force to replace what is there; it is kept beside."
@@ -35,8 +35,7 @@ def restore_file(path: Path, backup: Path, stamp: str, *, force: bool) -> tuple[
     except OSError as error:
         raise NoBackup(f"The backup was not restored: {path} cannot be written ({error.strerror}).") from error
     finally:
-        for end in ("", "-journal", "-wal", "-shm"):
-            partial.with_name(partial.name + end).unlink(missing_ok=True)
+        remove_partial(partial)
     return found, kept
 
 
