@@ -17,11 +17,11 @@ from core.commands.backup_examination import backup_check
 from core.commands.check import OFF, OK, WARNING
 from core.contracts.errors import StorageError
 from core.core_jobs import core_jobs
-from core.services import scheduled_backup
 from core.services.mask import Masker
 from core.services.scheduled_backup import FAILURE, LOCK, ScheduledBackup, backups_in, last_failure
 from core.settings import BackupSettings, Settings
 from core.storage import schema
+from core.storage.backup import back_up
 from core.storage.home_lock import HomeLock
 from core.storage.opening import database_of
 from core.testing import FakeClock, ScriptedEngine, message, running_app
@@ -81,7 +81,6 @@ async def test_a_failure_is_told_once_kept_for_the_doctor_and_takes_nothing_away
     backups = scheduled(settings, clock)
     await backups.run_if_due()
     kept = names(settings)
-    real = scheduled_backup.back_up
     tries = 0
 
     async def refuse(*args: Any, **options: Any) -> None:
@@ -89,7 +88,7 @@ async def test_a_failure_is_told_once_kept_for_the_doctor_and_takes_nothing_away
         tries += 1
         raise StorageError("The disk says canary-secret.", cure="Ask it.")
 
-    monkeypatch.setattr(scheduled_backup, "back_up", refuse)
+    monkeypatch.setattr("core.services.scheduled_backup.back_up", refuse)
     await clock.advance(24 * HOUR_S)
     with capture_logs() as logs:
         for _ in range(30):  # half an hour
@@ -104,7 +103,7 @@ async def test_a_failure_is_told_once_kept_for_the_doctor_and_takes_nothing_away
     check = await backup_check(settings)
     assert (check.state, "The disk says [CANARY]." in check.detail) == (WARNING, True)
 
-    monkeypatch.setattr(scheduled_backup, "back_up", real)
+    monkeypatch.setattr("core.services.scheduled_backup.back_up", back_up)
     assert await backups.run_if_due() is not None
     assert last_failure(settings.backup_directory) is None
     assert names(settings) != kept
