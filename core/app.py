@@ -16,6 +16,7 @@ from core.contracts.errors import RekkuError
 from core.contracts.inputs import Accepted, Address, Input
 from core.contracts.prompts import Budget
 from core.contracts.services import Clock, PluginContext
+from core.core_jobs import core_jobs
 from core.engine_base import EngineBase
 from core.engine_choice import choose_engines, what_is_missing
 from core.interface_base import InterfaceBase
@@ -31,7 +32,7 @@ from core.services.foreign import ForeignCalls, Raised
 from core.services.hooks import HookRunner
 from core.services.mask import Masker
 from core.services.people import People
-from core.services.periodic import Job, PeriodicJobs, jobs_of
+from core.services.periodic import PeriodicJobs, jobs_of
 from core.services.policy import read_rules
 from core.services.retention import Retention
 from core.services.schedule import StoredSchedule
@@ -44,7 +45,6 @@ from core.turn.core_actions import Controls, CoreActions
 from core.turn.deliver import Deliverer
 from core.turn.dispatch import Dispatcher
 from core.turn.environment import Limits, TurnEnvironment
-from core.turn.housekeeping import keep_house
 from core.turn.keep_people import keep_people
 from core.turn.keep_schedule import ScheduleKeeper
 from core.turn.outgoing import Outgoing
@@ -59,7 +59,6 @@ INTERFACE_START_S = 60.0
 INTERFACE_STOP_S = 10.0
 DRAIN_S = 10.0
 ACTIVITY_S = 2.0
-HOUSEKEEPING_S = 30.0
 NOTICED_WITHIN_S = 5.0
 NOTICED_WITHIN_APART_S = 0.5
 """How soon what another process has put into the tables is noticed, where processes share the work on purpose."""
@@ -215,8 +214,7 @@ class App:
             await self.dispatcher.start()
         if Duty.SCHEDULER in self.duties:
             self._own(self.schedule_keeper.run(), "schedule")
-            house = Job(name="housekeeping", run=lambda: keep_house(self.env), seconds=HOUSEKEEPING_S, at_once=True)
-            self.periodic.add("core", [house])
+            self.periodic.add("core", core_jobs(self.env, settings))
             self._own(self.periodic.start(), "periodic jobs")
             self._stack.push_async_callback(self.periodic.stop)
         self._own(keep_people(self.env), "people")

@@ -1,79 +1,63 @@
-"""A checked copy of a database that is in use."""
+"""`rekku db backup` and `rekku db restore`."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import secrets
-import sqlite3
+import asyncio
+import sys
+import time
 from pathlib import Path
 
+import typer
+
+from core.commands.database_refusals import refusals_told
 from core.commands.exit_status import CommandFailed
-from core.contracts.errors import StorageError
-from core.storage.sqlite import SqliteDatabase
+from core.commands.home_use import process_using
+from core.commands.startup import settings_for
+from core.commands.stored import require_database
+from core.commands.terminal_text import say, say_json, visible
+from core.contracts.errors import HomeInUse
+from core.settings import ensure_home
+from core.storage import schema
+from core.storage.backup import back_up
+from core.storage.backup_file import NoBackup
+from core.storage.database_use import homes_locked
+from core.storage.opening import database_of
+from core.storage.restore import restore
 
 
-async def back_up(source: Path, target: Path, *, replace: bool) -> None:
-    """Write a copy of `source` to `target`: whole and checked, or not at all.
-
-    replace: whether a file that is there may be replaced. Raises CommandFailed when it may not, or when the copy
-    cannot be written or is not sound; StorageError when the source cannot be read.
-    """
-    _check_target(source, target, replace=replace)
-    partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-    try:
-        os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        await _copy(source, partial)
-        _check_copy(partial)
-        _check_target(source, target, replace=replace)  # once more: copying takes a while
-        _put_in_place(partial, target)
-    except (OSError, sqlite3.Error) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise CommandFailed(f"The backup {target} cannot be written ({reason}).") from error
-    finally:
-        for end in ("", "-journal", "-wal", "-shm"):
-            partial.with_name(partial.name + end).unlink(missing_ok=True)
+def back_up_database(target: Path, *, force: bool, as_json: bool) -> int:
+    """Write a backup of the database of the settings to a file."""
+    settings = settings_for()
+    require_database(settings)
+    with refusals_told(settings, own=NoBackup):
+        asyncio.run(back_up(settings, target, replace=force))
+    size = target.stat().st_size
+    if as_json:
+        say_json({"path": str(target.absolute()), "bytes": size})
+    else:
+        say(f"{target} holds the database ({size} bytes), checked. To restore it: `rekku db restore {target}`.")
+    return 0
 
 
-def _check_target(source: Path, target: Path, *, replace: bool) -> None:
-    if not target.name or not target.parent.is_dir():
-        raise CommandFailed(f"There is no directory {target.parent}.", cure="Create it, or name another path.")
-    if target.is_dir():
-        raise CommandFailed(f"{target} is a directory.", cure="Name a file in it.")
-    in_use = [source.with_name(source.name + end) for end in ("", "-wal", "-shm")]
-    if any(target.exists() and file.exists() and target.samefile(file) for file in in_use):
-        raise CommandFailed(f"{target} is the database itself.", cure="Name another path.")
-    if target.exists() and not replace:
-        raise CommandFailed(f"{target} is there already.", cure="Name another path, or say --force.")
-
-
-async def _copy(source: Path, partial: Path) -> None:
-    database = SqliteDatabase(source, read_only=True)
-    await database.start()
-    try:
-        await database.backup(partial)
-    finally:
-        await database.stop()
-
-
-def _check_copy(partial: Path) -> None:
-    with contextlib.closing(sqlite3.connect(partial, isolation_level=None)) as copy:
-        # One file without others beside it: a backup is moved and kept on read-only media.
-        copy.execute("PRAGMA journal_mode=DELETE")
-        found = [row[0] for row in copy.execute("PRAGMA quick_check(5)")]
-    if found != ["ok"]:
-        raise StorageError(
-            f"The copy is damaged, as the database may be: {'; '.join(map(str, found))}.",
-            cure="See `rekku doctor`; restore an earlier backup.",
-        )
-
-
-def _put_in_place(partial: Path, target: Path) -> None:
-    with partial.open("rb") as copy:
-        os.fsync(copy.fileno())
-    partial.replace(target)
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+def restore_database(backup: Path, *, force: bool, yes: bool, as_json: bool) -> int:
+    """Put a backup in the place of the database of the settings."""
+    settings = settings_for()
+    ensure_home(settings)
+    if holder := process_using(settings.home):
+        raise HomeInUse(f"Process {holder} is using {settings.home}.", cure="Stop it first.")
+    where = database_of(settings).where
+    if not yes and sys.stdin is not None and sys.stdin.isatty():
+        question = f"Put {visible(str(backup))} in the place of the database {visible(where)}?"
+        if not typer.confirm(question, err=True):
+            raise CommandFailed("Nothing was changed.")
+    with refusals_told(settings), homes_locked(settings, settings):
+        done = asyncio.run(restore(settings, backup, force=force, now_ms=time.time_ns() // 1_000_000))
+    if as_json:
+        say_json({"database": where, "schema": done.schema, "kept": None if done.kept is None else str(done.kept)})
+        return 0
+    say(f"{backup} is in the place of the database {where}. Its schema is {done.schema}.")
+    if done.schema != schema.HEAD:
+        say(f"The next start upgrades it to {schema.HEAD}.")
+    if done.kept is not None:
+        say(f"What was there before is kept in {done.kept}; remove it when you do not need it any more.")
+    return 0

@@ -1,4 +1,4 @@
-"""`rekku db`: the state of the database, its upgrade and its backup."""
+"""`rekku db`: the state of the database, its upgrade, its backups, and moving it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,15 @@ import typer
 from core.commands.exit_status import FAILED, finish
 from core.commands.options import AsJson
 
-group = typer.Typer(no_args_is_help=True, help="Look at the database, upgrade it, back it up.")
+group = typer.Typer(no_args_is_help=True, help="Look at the database, upgrade, back up, restore and move it.")
 
 Target = Annotated[Path, typer.Argument(metavar="PATH", help="The file to write.", show_default=False)]
+Backup = Annotated[Path, typer.Argument(metavar="PATH", help="The backup.", show_default=False)]
+Replace = Annotated[bool, typer.Option("--force", help="Replace a database that holds rows.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+From = Annotated[str, typer.Argument(metavar="FROM", help="The database to copy.", show_default=False)]
+To = Annotated[str, typer.Argument(metavar="TO", help="The database to copy to.", show_default=False)]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with a copy that was not finished.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace a file that is there.")]
 
 
@@ -36,11 +42,36 @@ def upgrade(as_json: AsJson = False) -> None:
 
 @group.command()
 def backup(path: Target, force: Force = False, as_json: AsJson = False) -> None:
-    """Copy the database to a file, also while it is in use.
+    """Write the database to a file, also while it is in use.
 
-    The copy is checked. Only its owner can read the file.
+    The backup is checked. Only its owner can read the file.
     """
-    finish(lambda: _backup(path, force, as_json))
+    from core.commands.database_backup import back_up_database
+
+    finish(lambda: back_up_database(path, force=force, as_json=as_json))
+
+
+@group.command()
+def restore(path: Backup, force: Replace = False, yes: Yes = False, as_json: AsJson = False) -> None:
+    """Put a backup in the place of the database.
+
+    Stop Rekku first. A database that holds rows is replaced with --force alone, and kept beside.
+    """
+    from core.commands.database_backup import restore_database
+
+    finish(lambda: restore_database(path, force=force, yes=yes, as_json=as_json))
+
+
+@group.command()
+def copy(source: From, target: To, resume: Resume = False, as_json: AsJson = False) -> None:
+    """Copy everything to another database, and check every row.
+
+    FROM and TO are URLs as DATABASE_URL takes them, or `.` for the database of the settings. TO must be empty. Stop
+    Rekku first.
+    """
+    from core.commands.database_copy import copy_database
+
+    finish(lambda: copy_database(source, target, resume=resume, as_json=as_json))
 
 
 def _status(as_json: bool) -> int:
@@ -92,24 +123,4 @@ def _upgrade(as_json: bool) -> int:
         say(f"The schema is up to date: {found}.")
     else:
         say(f"The schema was brought from {found or 'nothing'} to {schema.HEAD}.")
-    return 0
-
-
-def _backup(target: Path, force: bool, as_json: bool) -> int:
-    import asyncio
-
-    from core.commands.database_backup import back_up
-    from core.commands.startup import settings_for
-    from core.commands.stored import require_database
-    from core.commands.terminal_text import say, say_json
-
-    settings = settings_for()
-    require_database(settings)
-    asyncio.run(back_up(settings.database_path, target, replace=force))
-    size = target.stat().st_size
-    if as_json:
-        say_json({"path": str(target.absolute()), "bytes": size})
-    else:
-        say(f"{target} holds the database ({size} bytes), checked. To restore it: stop Rekku and copy it to")
-        say(f"{settings.database_path}, after removing that file and those beside it that end in -wal and -shm.")
     return 0

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from core.app import App
+from core.commands.backup_examination import backup_check
 from core.commands.check import FAILED, OFF, OK, WARNING, Check
 from core.commands.database_state import database_state
 from core.commands.loaded import standings
@@ -40,6 +41,7 @@ async def examine(settings: Settings, masker: Masker, process: str) -> list[Chec
     checks = [Check(area="settings", name="unused", state=WARNING, detail=each) for each in settings.unused()]
     checks += _home(settings.home, process)
     checks.append(await _database(settings))
+    checks.append(await backup_check(settings))
     checks.append(_policy(settings))
     checks.append(_health(settings))
     async with _loaded(settings, masker) as app:
@@ -85,8 +87,8 @@ async def _database(settings: Settings) -> Check:
         cure = "Stop Rekku and restore a backup; keep the damaged file."
         return Check(area="database", name=kind, state=FAILED, detail=f"{detail}: {state.damage}", cure=cure)
     if not state.usable:
-        detail += f"; this version knows up to {schema.HEAD}"
-        return Check(area="database", name=kind, state=FAILED, detail=detail, cure="Install the newer version again.")
+        refusal = schema.refusal(state.schema)
+        return Check(area="database", name=kind, state=FAILED, detail=f"{detail}. {refusal}", cure=refusal.cure)
     if not state.current:
         detail += f"; the next start upgrades it to {schema.HEAD}"
     return Check(area="database", name=kind, state=OK, detail=f"{detail}.")

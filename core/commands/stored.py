@@ -117,6 +117,5 @@ def _other_schema(database: StoredDatabase, found: str) -> CommandFailed:
         return CommandFailed(
             f"{path} has schema {found}, this version needs {schema.HEAD}.", cure="Run `rekku db upgrade`."
         )
-    return CommandFailed(
-        f"{path} has schema {found}, this version knows up to {schema.HEAD}.", cure="Install the newer version again."
-    )
+    refusal = schema.refusal(found)
+    return CommandFailed(f"{path}: {refusal}", cure=refusal.cure)

@@ -1,5 +1,6 @@
 """Everything that a user can set, and where it is read from: the environment, `.env` and `rekku.toml`."""
 
+from core.settings.backup import BackupSettings
 from core.settings.budgets import BudgetSettings
 from core.settings.components import ComponentTable
 from core.settings.load import ensure_home, load_settings
@@ -10,6 +11,7 @@ from core.settings.values import on_loopback, principal_text
 __all__ = [
     "KEYS",
     "Access",
+    "BackupSettings",
     "BudgetSettings",
     "ComponentTable",
     "PromptSettings",

@@ -7,10 +7,11 @@ import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from core.contracts.errors import ConfigurationError
 from core.contracts.json import JsonObject
+from core.settings.backup import BackupSettings
 from core.settings.budgets import BudgetSettings, TrainerBudget
 from core.settings.model import KEYS, SET_EMPTY, PromptSettings, Settings
 from core.settings.problems import did_you_mean
@@ -20,7 +21,10 @@ from core.settings.sources import Sources, present
 from core.settings.timezone import system_timezone
 from core.settings.values import absolute
 
-_NOT_SETTINGS = re.compile(r"REKKU_(REQUIRE_SERVICES|TEST_DATABASE|EVERY_CASE|CHAOS|KILLS|KILL_MESSAGES)|REKKU_SERVICE_(HOST|PORT).*|REKKU_PORT(_.*)?")
+_NOT_SETTINGS = re.compile(
+    r"REKKU_(REQUIRE_SERVICES|TEST_DATABASE|EVERY_CASE|CHAOS|KILLS|KILL_MESSAGES)"
+    r"|REKKU_SERVICE_(HOST|PORT).*|REKKU_PORT(_.*)?"
+)
 """Variables of the tests, and those that Kubernetes sets in every container beside a service named rekku."""
 
 _WHOLE_NUMBERS = ("DB_PORT", "TELEGRAM_TRAINER_ID", "CORRECTOR_RETRIES", "REKKU_MAX_STEPS", "WEATHER_FETCH_TIME")
@@ -33,6 +37,14 @@ _HIDDEN = frozenset(
 """Keys whose values no text shows: secrets, and URLs that may hold one."""
 
 
+_TABLES: Mapping[str, type[BaseModel]] = {
+    "prompt": PromptSettings,
+    "retention": RetentionSettings,
+    "backup": BackupSettings,
+}
+"""The tables of rekku.toml that have no tables below them."""
+
+
 def load_settings(env: Mapping[str, str] | None = None, *, home: Path | None = None) -> Settings:
     """Read all sources, the strongest first: `env` (the process's own by default), `.env`, `rekku.toml`.
 
@@ -43,7 +55,7 @@ def load_settings(env: Mapping[str, str] | None = None, *, home: Path | None = N
     sources = Sources(
         directory, variables, known=frozenset(KEYS.values()), not_settings=_NOT_SETTINGS, set_empty=SET_EMPTY
     )
-    sources.read(tables=("prompt", "budgets", "retention", "policy"), numbers=_NUMBERS)
+    sources.read(tables=("prompt", "budgets", "retention", "backup", "policy"), numbers=_NUMBERS)
     values: JsonObject = {**sources.values, "REKKU_HOME": directory}
     if home is not None:
         sources.origins["REKKU_HOME"] = "program"
@@ -59,6 +71,7 @@ def load_settings(env: Mapping[str, str] | None = None, *, home: Path | None = N
         prompt=sources.tables.get("prompt", {}),
         budgets=sources.tables.get("budgets", {}),
         retention=sources.tables.get("retention", {}),
+        backup=sources.tables.get("backup", {}),
         policy_rules=sources.rules,
         components=sources.components,
         sources=sources.origins,
@@ -80,13 +93,13 @@ def _report(error: ValidationError, values: JsonObject, sources: Sources) -> Non
     for mistake in error.errors(include_input=False, include_url=False, include_context=False):
         key, *below = (str(part) for part in mistake["loc"])
         what = mistake["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
-        if key in ("prompt", "budgets", "retention"):
+        if key in ("prompt", "budgets", "retention", "backup"):
             cure = ""
             if mistake["type"] == "extra_forbidden":
                 what, cure = "there is no such key", did_you_mean(below[-1], _keys(key, len(below)))
             elif mistake["type"] == "model_type":
                 what = f"must be a table: [{'.'.join((key, *below))}]"
-            elif key != "prompt":
+            elif key not in ("prompt", "backup"):
                 cure = 'Write a number from 1, or "unlimited".'
             sources.problems.add(f"{file}{'.'.join((key, *below))}", what, cure)
             continue
@@ -98,7 +111,7 @@ def _report(error: ValidationError, values: JsonObject, sources: Sources) -> Non
 def _keys(table: str, depth: int) -> Collection[str]:
     """Return the keys that there are in a table, or in those below it."""
     if table != "budgets":
-        return (PromptSettings if table == "prompt" else RetentionSettings).model_fields
+        return _TABLES[table].model_fields
     return BudgetSettings.model_fields if depth == 1 else TrainerBudget.model_fields
 
 

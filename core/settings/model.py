@@ -12,6 +12,7 @@ from urllib.parse import quote, unquote
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StrictInt, ValidationInfo, field_validator
 
 from core.contracts.json import JsonObject
+from core.settings.backup import BackupSettings
 from core.settings.budgets import UNLIMITED, BudgetSettings
 from core.settings.components import ComponentTable
 from core.settings.retention import RetentionSettings
@@ -240,6 +241,7 @@ class Settings(BaseModel):
     prompt: PromptSettings = Field(default=PromptSettings(), description="`[prompt]`.")
     budgets: BudgetSettings = Field(default=BudgetSettings(), description="`[budgets]`, by role.")
     retention: RetentionSettings = Field(default=RetentionSettings(), description="`[retention]`.")
+    backup: BackupSettings = Field(default=BackupSettings(), description="`[backup]`.")
     policy_rules: tuple[JsonObject, ...] = Field(default=(), description="`[[policy.rules]]`, for `read_rules`.")
     components: Mapping[str, Mapping[str, ComponentTable]] = Field(
         default_factory=dict, repr=False, description="Tables by kind (plugins, interfaces, engines) and name."
@@ -296,6 +298,11 @@ class Settings(BaseModel):
         """Where health is told over HTTP: host and port (0: any that is free), None where it is not."""
         return listen_address(self.health_listen) if self.health_listen else None
 
+    @property
+    def backup_directory(self) -> Path:
+        """Where the backups are that are made while Rekku runs."""
+        return self.home / self.backup.directory.expanduser()
+
     def component(self, kind: str, name: str) -> ComponentTable:
         """Return `[kind.name]` (kind: "plugins", "interfaces" or "engines"), an empty one when nothing is set.
 
@@ -339,7 +346,7 @@ class Settings(BaseModel):
             (key, _shown(getattr(self, attribute)), self.sources.get(key, self._source(attribute)))
             for attribute, key in KEYS.items()
         ]
-        for table, values in (("prompt", self.prompt), ("retention", self.retention)):
+        for table, values in (("prompt", self.prompt), ("retention", self.retention), ("backup", self.backup)):
             for key, value in values:
                 name = f"{table}.{key}"
                 shown = UNLIMITED if value is None else str(value)

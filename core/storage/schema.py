@@ -22,6 +22,11 @@ VERSION_TABLE = (
 )
 """As Alembic itself creates it."""
 
+UNFINISHED_COPY = "unfinished copy"
+UNFINISHED_RESTORE = "unfinished restore"
+"""What stands in place of a revision while `rekku db copy` or `db restore` writes: greater than every revision, so
+that no version of Rekku starts on half of its rows."""
+
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -48,12 +53,36 @@ async def upgrade(database: Upgradable) -> str:
     if found == HEAD:
         return found
     if found > HEAD:
-        raise StorageError(
-            f"The database has schema {found}, this version of Rekku knows up to {HEAD}.",
-            cure="Install the newer version of Rekku again, or restore a backup made before the upgrade.",
-        )
+        raise refusal(found)
     await database.exclusively(bring_up_to_date)
     return found
+
+
+def refusal(found: str) -> StorageError:
+    """Return why a database is not used whose revision is greater than HEAD."""
+    if found == UNFINISHED_COPY:
+        return StorageError(
+            "This database is the target of a copy that was not finished.",
+            cure="Go on with `rekku db copy FROM TO --resume`, or remove the database.",
+        )
+    if found == UNFINISHED_RESTORE:
+        return StorageError(
+            "A backup was being restored into this database, and that was not finished.",
+            cure="Restore it again: `rekku db restore PATH --force`.",
+        )
+    return StorageError(
+        f"The database has schema {found}, this version of Rekku knows up to {HEAD}.",
+        cure="Install the newer version of Rekku again, or restore a backup made before the upgrade.",
+    )
+
+
+def set_revision(conn: Any, revision: str) -> None:
+    """Let the schema have this revision, or be marked as UNFINISHED_COPY or UNFINISHED_RESTORE."""
+    conn.execute(text(VERSION_TABLE))
+    if not conn.execute(text("UPDATE alembic_version SET version_num = :new"), {"new": revision}).rowcount:
+        present = conn.execute(text("SELECT count(*) FROM alembic_version")).scalar()
+        if not present:  # MariaDB counts no row that had this value before
+            conn.execute(text("INSERT INTO alembic_version (version_num) VALUES (:new)"), {"new": revision})
 
 
 def bring_up_to_date(conn: Any) -> None:

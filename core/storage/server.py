@@ -12,6 +12,7 @@ import contextlib
 import random
 from collections.abc import Callable, Coroutine
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import URL, event, make_url, text
@@ -25,7 +26,7 @@ from core.storage.transaction import CLOSED, ENDING, FALLEN_BEHIND, MAX_WAITING,
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
-    from sqlalchemy.ext.asyncio import AsyncEngine
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 T = TypeVar("T")
 
@@ -235,6 +236,10 @@ class ServerDatabase:
             raise StorageError(CAUGHT)  # its COMMIT would be a ROLLBACK, without a word
         return result
 
+    def held(self, *, write: bool) -> contextlib.AbstractAsyncContextManager[AsyncConnection]:
+        """Return a connection for one who keeps it for long: without deadline, and nothing runs again by itself."""
+        return self._connection(_Use.DURABLE if write else _Use.READING)
+
     @contextlib.asynccontextmanager
     async def _connection(self, use: _Use) -> Any:
         if not self._engines:
@@ -292,6 +297,8 @@ class ServerDatabase:
                     cursor.execute("SET synchronous_commit TO off")
                 connection.commit()
             cursor.close()
+            if mariadb:
+                connection.driver_connection.escape = partial(_escape, connection.driver_connection.escape)
 
         @event.listens_for(engine.sync_engine, "handle_error")
         def note(context: Any) -> None:
@@ -370,6 +377,11 @@ def normalized(url: str) -> URL:
             "postgresql://user:password@host/name."
         )
     return parsed.set(drivername=driver[kind])
+
+
+def _escape(escape: Callable[[Any], str], value: Any) -> str:
+    """Escape a value of a statement; aiomysql 0.3 calls for bytes what PyMySQL 2 does not have any more."""
+    return f"_binary X'{value.hex()}'" if isinstance(value, bytes) else escape(value)
 
 
 def _version(conn: Any) -> tuple[int, ...]:

@@ -193,6 +193,10 @@ class SqliteDatabase:
 
         return engine
 
+    def held(self, *, write: bool) -> Connection:
+        """Return a connection of its own for one who keeps it for long, in no transaction yet."""
+        return self._connect("writer" if write else "reader")
+
     def _connect(self, name: str) -> Connection:
         # AUTOCOMMIT keeps SQLAlchemy from beginning and committing by itself: the groups below do that.
         conn = self._engine().connect().execution_options(isolation_level="AUTOCOMMIT")

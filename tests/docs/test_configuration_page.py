@@ -10,7 +10,15 @@ import pytest
 
 from core.services.policy import KEYS as RULE_KEYS
 from core.services.policy import read_rules
-from core.settings import KEYS, BudgetSettings, PromptSettings, RetentionSettings, Settings, load_settings
+from core.settings import (
+    KEYS,
+    BackupSettings,
+    BudgetSettings,
+    PromptSettings,
+    RetentionSettings,
+    Settings,
+    load_settings,
+)
 
 PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
 ROWS = dict(re.findall(r"^\| `([^`]+)` \| (.*?) \| .+ \|$", PAGE, re.MULTILINE))
@@ -24,7 +32,8 @@ OF_THIS_MACHINE = {"REKKU_HOME": "`~/.rekku`", "REKKU_TIMEZONE": "the system's"}
 
 def test_the_page_and_the_settings_name_the_same() -> None:
     prompt = {f"prompt.{key}" for key in PromptSettings.model_fields}
-    assert ROWS.keys() - COMPONENT_KEYS == set(KEYS.values()) | prompt | BUDGETS.keys() | RETENTION.keys()
+    backup = {f"backup.{key}" for key in BackupSettings.model_fields}
+    assert ROWS.keys() - COMPONENT_KEYS == set(KEYS.values()) | prompt | backup | BUDGETS.keys() | RETENTION.keys()
     assert ROWS.keys() >= COMPONENT_KEYS
 
 
@@ -47,6 +56,11 @@ def test_the_defaults_of_the_prompt_are_true(key: str) -> None:
     assert ROWS[f"prompt.{key}"] == _written(PromptSettings.model_fields[key].default)
 
 
+@pytest.mark.parametrize("key", BackupSettings.model_fields)
+def test_the_defaults_of_the_backups_are_true(key: str) -> None:
+    assert ROWS[f"backup.{key}"] == _written(BackupSettings.model_fields[key].default)
+
+
 @pytest.mark.parametrize(("key", "bound"), (BUDGETS | RETENTION).items())
 def test_the_defaults_of_the_bounds_are_true(key: str, bound: int | None) -> None:
     assert ROWS[key] == ("unlimited" if bound is None else str(bound))
@@ -67,6 +81,13 @@ def test_the_examples_can_be_loaded(tmp_path: Path, example: str) -> None:
 
 def test_there_are_examples_of_everything() -> None:
     together = [tomllib.loads(example) for example in EXAMPLES]
-    assert {key for example in together for key in example} >= {"prompt", "retention", "plugins", "engines", "policy"}
+    assert {key for example in together for key in example} >= {
+        "prompt",
+        "retention",
+        "backup",
+        "plugins",
+        "engines",
+        "policy",
+    }
     rules = [rule for example in together for rule in example.get("policy", {}).get("rules", [])]
     assert {key for rule in rules for key in rule} == set(RULE_KEYS)

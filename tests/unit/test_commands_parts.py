@@ -16,7 +16,6 @@ import typer
 
 from core.app import App
 from core.commands.conversation import approve_command
-from core.commands.database_backup import back_up
 from core.commands.exit_status import CommandFailed, finish
 from core.commands.home_use import process_using
 from core.commands.outbox import _age_s
@@ -25,6 +24,8 @@ from core.commands.stop_signals import StopAsked, StopSignals
 from core.commands.stored import told_time
 from core.contracts.errors import ConfigurationError, StorageError
 from core.settings import Settings, load_settings
+from core.storage.backup import back_up_file
+from core.storage.backup_file import NoBackup
 from core.storage.home_lock import HomeLock
 
 
@@ -206,7 +207,7 @@ async def test_a_backup_is_one_sound_file(database: Path, tmp_path: Path) -> Non
     writer.execute("INSERT INTO words (word) VALUES ('not committed')")  # a process in the middle of its work
     folder = tmp_path / "backups"
     folder.mkdir()
-    await back_up(database, folder / "copy.db", replace=False)
+    await back_up_file(database, folder / "copy.db", replace=False)
     writer.close()
     assert [path.name for path in folder.iterdir()] == ["copy.db"]
     copy = sqlite3.connect(f"file:{folder / 'copy.db'}?mode=ro&immutable=1", uri=True)
@@ -216,8 +217,8 @@ async def test_a_backup_is_one_sound_file(database: Path, tmp_path: Path) -> Non
 
 def test_a_backup_never_replaces_the_database_itself(database: Path) -> None:
     before = database.read_bytes()
-    with pytest.raises(CommandFailed, match="the database itself"):
-        asyncio.run(back_up(database, database, replace=True))
+    with pytest.raises(NoBackup, match="the database itself"):
+        asyncio.run(back_up_file(database, database, replace=True))
     assert database.read_bytes() == before
 
 
@@ -228,7 +229,7 @@ def test_a_damaged_database_gives_no_backup(database: Path, tmp_path: Path) -> N
     target = tmp_path / "copy.db"
     target.write_text("the backup of yesterday")
     with pytest.raises(StorageError, match="damaged") as refused:
-        asyncio.run(back_up(database, target, replace=True))
-    assert not isinstance(refused.value, CommandFailed)
+        asyncio.run(back_up_file(database, target, replace=True))
+    assert not isinstance(refused.value, NoBackup)
     assert target.read_text() == "the backup of yesterday"
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []

@@ -219,6 +219,11 @@ def test_a_wrong_variable_is_refused(tmp_path: Path, env: dict[str, str], parts:
         ("[retention]\nledger_days = -1", ["retention.ledger_days", "greater than or equal to 1", "unlimited"]),
         ("[retention]\noutbox_rows = false", ["retention.outbox_rows", "integer"]),
         ("retention = 3", ["retention", "must be a table"]),
+        ("[backup]\nevery_hour = 3", ["backup.every_hour", "Did you mean every_hours?"]),
+        ("[backup]\nevery_hours = -1", ["backup.every_hours", "greater than or equal to 0"]),
+        ("[backup]\nkeep = 0", ["backup.keep", "greater than or equal to 1"]),
+        ('[backup]\ndirectory = " "', ["backup.directory", "must be the path of a directory"]),
+        ("backup = 3", ["backup", "must be a table"]),
         ("[plugins]\ndice = 3", ["plugins.dice", "must be a table"]),
         ('[plugins.dice]\nREKKU_ENGINE = "x"', ["[plugins.dice]", "REKKU_ENGINE stands below", "Move it above"]),
         ("[policy]\nrule = 3", ["policy.rule", "[[policy.rules]]"]),
@@ -491,3 +496,13 @@ def test_the_password_of_a_database_is_masked_in_both_its_forms(tmp_path: Path) 
     secrets = load(tmp_path, DATABASE_URL="mariadb://u:p%40ssword@h/d").secrets()
     assert {"p@ssword", "p%40ssword"} <= set(secrets.values())
     assert "geheim12" in load(tmp_path, DB_HOST="h", DB_PASS="geheim12").secrets().values()
+
+
+def test_backups_are_a_table_of_their_own(tmp_path: Path) -> None:
+    settings = load(tmp_path, '[backup]\nevery_hours = 6\ndirectory = "/mnt/other"\n')
+    assert (settings.backup.every_hours, settings.backup.keep) == (6, 7)
+    assert settings.backup_directory == Path("/mnt/other")
+    rows = {key: (value, source) for key, value, source in settings.describe()}
+    assert rows["backup.every_hours"] == ("6", str(tmp_path / "rekku.toml"))
+    assert rows["backup.keep"] == ("7", "default")
+    assert load(tmp_path, "").backup_directory == tmp_path / "backups"
