@@ -36,7 +36,7 @@ async def until(true: Any, what: str) -> None:
             found = true()
             if await found if asyncio.iscoroutine(found) else found:
                 return
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.2)
     raise AssertionError(what)
 
 
@@ -86,9 +86,7 @@ async def test_all_is_done_when_it_is_back(
             platform.said += late
             handing_in = [asyncio.ensure_future(platform._hand_in(app.receive, [each])) for each in late]
             acknowledged = len(scene.outside.read(ACKNOWLEDGED))
-            for _ in range(3):
-                assert (await told(health.port, "/healthz"))[0] == 200, "the process itself is well"
-                await asyncio.sleep(0.5)
+            await asyncio.sleep(1.0)
             assert len(scene.outside.read(ACKNOWLEDGED)) == acknowledged, "what is not stored is not acknowledged"
             await asyncio.to_thread(own.resume if how == "hanging" else own.start)
 

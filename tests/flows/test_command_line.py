@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from core.storage import schema
+from tests.support.forked_program import run_forked
 from tests.support.terminal import Terminal
 
 ROOT = Path(__file__).parents[2]
@@ -45,17 +46,8 @@ def command(*arguments: str) -> list[str]:
 
 
 def rekku(home: Path, *arguments: str, stdin: str = "", settings: Mapping[str, str] | None = None) -> Ended:
-    """Run a command to its end."""
-    return subprocess.run(
-        command(*arguments),
-        cwd=ROOT,
-        env=environment(home, settings),
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_S,
-        check=False,
-    )
+    """Run a command to its end, forked from a process that has imported everything."""
+    return run_forked(arguments, env=environment(home, settings), stdin=stdin, timeout_s=TIMEOUT_S)
 
 
 def answer(ended: Ended, status: int = 0) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 
 from hypothesis import HealthCheck, assume, given, settings
@@ -22,6 +23,8 @@ REQUEST = EngineRequest(instructions="", catalogue="", catalogue_brief="", messa
 
 
 def examples(count: int) -> settings:
+    """Try a third of `count` examples; all with REKKU_EVERY_CASE=1."""
+    count = count if os.environ.get("REKKU_EVERY_CASE") else count // 3
     return settings(max_examples=count, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 
 
