@@ -4,10 +4,10 @@ PYTHON_BIN := .venv/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help chat run test check bench chaos soak setup lock clean
+.PHONY: help chat run test test-long check bench chaos soak setup lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 chat: ## Talk to Rekku in this terminal, or through a pipe
 	@bash scripts/setup.sh runtime
@@ -17,9 +17,13 @@ run: ## Serve every configured interface until it is told to stop
 	@bash scripts/setup.sh runtime
 	@exec $(PYTHON_BIN) main.py run $(ARGS)
 
-test: ## Run the tests
+test: ## Run the tests, but those that take long
 	@bash scripts/setup.sh dev
-	@exec $(PYTHON_BIN) -m pytest -n auto --dist loadfile $(ARGS)
+	@exec $(PYTHON_BIN) -m pytest -n auto --dist loadfile -m "not long" $(ARGS)
+
+test-long: ## Run the tests that take long: processes that are killed, database servers, every way in
+	@bash scripts/setup.sh dev
+	@exec $(PYTHON_BIN) -m pytest -n auto --dist loadfile -m long $(ARGS)
 
 check: ## Lint, formatting, types, layers, and whether the lock file is followed
 	@bash scripts/setup.sh dev

@@ -39,6 +39,26 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     return report
 
 
+_LONG = {
+    "tests/faults": "processes that are killed, and servers",
+    "tests/contracts/test_database_backup.py": "the servers' own tools",
+    "tests/contracts/test_database_copy.py": "six directions",
+    "tests/flows/test_authority_matrix.py": "every way in and every impostor",
+    "tests/flows/test_canaries.py": "a real process, made to fail in many ways",
+    "tests/flows/test_database_commands.py": "servers, their tools, and kills",
+    "tests/flows/test_telegram_kill.py": "processes that are killed under load",
+    "tests/flows/test_terminal_kill.py": "processes that are killed",
+}
+"""What takes long, by its beginning, and why. These tests are marked `long`: see CONTRIBUTING.md."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what takes long."""
+    for item in items:
+        if item.nodeid.startswith(tuple(_LONG)):
+            item.add_marker(pytest.mark.long)
+
+
 @pytest.fixture(scope="session")
 def database_servers() -> Iterator[ServersOfTests]:
     """Start database servers when a test asks for one; they end with the test run."""

@@ -25,7 +25,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         kinds = ["sqlite"]
     if kinds != ["sqlite"]:
         params = [
-            pytest.param(kind, marks=[] if kind == "sqlite" else pytest.mark.service, id=kind) for kind in kinds
+            pytest.param(kind, marks=[] if kind == "sqlite" else [pytest.mark.service, pytest.mark.long], id=kind)
+            for kind in kinds
         ]
         metafunc.fixturenames.append("database_kind")
         metafunc.parametrize("database_kind", params, indirect=True)
