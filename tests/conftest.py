@@ -46,6 +46,7 @@ _LONG = {
     "tests/flows/test_authority_matrix.py": "every way in and every impostor",
     "tests/flows/test_canaries.py": "a real process, made to fail in many ways",
     "tests/flows/test_database_commands.py": "servers, their tools, and kills",
+    "tests/flows/test_scheduled_backup.py": "the servers' own tools",
     "tests/flows/test_telegram_kill.py": "processes that are killed under load",
     "tests/flows/test_terminal_kill.py": "processes that are killed",
 }

@@ -69,6 +69,7 @@ class PeriodicJobs:
         self._jobs: dict[str, list[Job]] = {}
         self._scheduler: Any = None
         self._running: set[asyncio.Task[None]] = set()
+        self._stopped = False
 
     def add(self, owner: str, jobs: Iterable[Job]) -> None:
         """Let these be the jobs of an owner from now on, in place of those it had."""
@@ -84,6 +85,8 @@ class PeriodicJobs:
     async def start(self) -> None:
         """Begin to run jobs. The scheduler takes 0.2 s to import, which happens in a thread."""
         make = await asyncio.to_thread(_scheduler_class)
+        if self._stopped:
+            return
         # Its own lines name no job of ours and come at every run; what goes wrong is told below.
         logging.getLogger("apscheduler").setLevel(logging.CRITICAL)
         self._scheduler = make(timezone=ZoneInfo(self._timezone))
@@ -94,6 +97,7 @@ class PeriodicJobs:
 
     async def stop(self) -> None:
         """Run no more, and cancel what runs."""
+        self._stopped = True
         if self._scheduler is not None:
             self._scheduler.shutdown(wait=False)
             self._scheduler = None

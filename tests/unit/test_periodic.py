@@ -78,6 +78,18 @@ async def test_the_scheduler_runs_what_is_due() -> None:
     assert watch.runs == ["hourly"]
 
 
+async def test_what_is_stopped_while_it_starts_runs_nothing() -> None:
+    watch = Watch()
+    jobs = PeriodicJobs(ForeignCalls(), "UTC")
+    jobs.add("watch", [Job(name="now", run=watch.hourly, seconds=3600, at_once=True)])
+    starting = asyncio.ensure_future(jobs.start())
+    await asyncio.sleep(0)
+    await jobs.stop()
+    await starting
+    assert jobs.next_run("watch", "now") is None
+    assert watch.runs == []
+
+
 @pytest.mark.parametrize(
     ("cron", "weekdays"),
     [("0 7 * * 0", {6}), ("0 7 * * 7", {6}), ("0 7 * * 1-5", {0, 1, 2, 3, 4}), ("0 7 * * sat,0", {5, 6})],
