@@ -31,7 +31,7 @@ async def backup_check(settings: Settings) -> Check:
     server = settings.database_server
     if server is not None:
         try:
-            from core.storage.server import normalized
+            from core.storage.server_url import normalized
 
             dialect = normalized(server.get_secret_value()).get_backend_name()
             for names in (DUMP[dialect], LOAD[dialect]):

@@ -68,6 +68,12 @@ class StorageUnavailable(StorageError):
     code = "storage_unavailable"
 
 
+class ValueRefused(StorageError):
+    """The database can never take this value: it is too long, or no text of its encoding."""
+
+    code = "value_refused"
+
+
 class LeaseLost(StorageError):
     """The row that was being worked on belongs to another process by now; the work here is void."""
 

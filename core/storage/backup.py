@@ -23,7 +23,7 @@ async def back_up(settings: Settings, target: Path, *, replace: bool) -> None:
     if server is None:
         await back_up_file(settings.database_path, target, replace=replace)
         return
-    from core.storage.server import normalized
+    from core.storage.server_url import normalized
 
     url = normalized(server.get_secret_value())
     dialect = url.get_backend_name()

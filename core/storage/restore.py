@@ -58,7 +58,7 @@ async def restore(settings: Settings, backup: Path, *, force: bool, now_ms: int)
     server = settings.database_server
     url = None
     if server is not None:
-        from core.storage.server import normalized
+        from core.storage.server_url import normalized
 
         url = normalized(server.get_secret_value())
     dialect = "sqlite" if url is None else url.get_backend_name()
@@ -100,7 +100,9 @@ async def _restore_server(settings: Settings, url: URL, backup: Path, kept: Path
             if dialect == "mariadb":
                 await _clear(database)
                 command = (program, *given.options, "--batch", "--", given.database)
-                await run_tool(command, given, dialect=dialect, what=_WHAT, feed=_blocks(backup))
+                what = f"{database.where} is half restored"
+                what += f", and what was there is kept in {kept}: restore that" if rows else ""
+                await run_tool(command, given, dialect=dialect, what=what, feed=_blocks(backup))
                 await database.transact(lambda conn: schema.set_revision(conn, found))
             else:
                 # One transaction: what was there stays until everything else is.

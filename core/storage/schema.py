@@ -97,8 +97,16 @@ def bring_up_to_date(conn: Any) -> None:
 def create_all(conn: Any) -> None:
     """Create every table of an empty database at once; a test shows that the migrations lead to the same.
 
-    Where creating a table cannot be undone (MariaDB), what an interrupted first start has left is completed.
+    Where creating a table cannot be undone (MariaDB), what an interrupted first start has left is completed. Raises
+    StorageError, before anything is created, where somebody else's table has one of our names.
     """
+    there = inspect(conn)
+    for name in metadata.tables.keys() & set(there.get_table_names()):
+        if {column["name"] for column in there.get_columns(name)} != set(metadata.tables[name].columns.keys()):
+            raise StorageError(
+                f"The database holds a table {name} that is not Rekku's.",
+                cure="Give Rekku a database of its own.",
+            )
     metadata.create_all(conn)
     conn.execute(text(VERSION_TABLE))
     conn.execute(text("INSERT INTO alembic_version (version_num) VALUES (:head)"), {"head": HEAD})

@@ -15,13 +15,14 @@ from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import URL, event, make_url, text
+from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from core.contracts.errors import ConfigurationError, StorageError, StorageUnavailable
+from core.contracts.errors import ConfigurationError, StorageError, StorageUnavailable, ValueRefused
 from core.storage import server_errors
 from core.storage.server_errors import Meaning
+from core.storage.server_url import normalized
 from core.storage.transaction import CLOSED, ENDING, FALLEN_BEHIND, MAX_WAITING, as_error, refuse_ending
 
 if TYPE_CHECKING:
@@ -319,7 +320,7 @@ class ServerDatabase:
             return
         size = len(statement) + sum(len(value.encode()) + value.count("'") + value.count("\\") for value in texts)
         if size >= self._largest_packet:
-            raise StorageError(
+            raise ValueRefused(
                 f"A row of {size} bytes does not fit: the database takes {self._largest_packet} at once.",
                 cure="Set max_allowed_packet = 16M in the configuration of MariaDB, or more.",
             )
@@ -339,6 +340,13 @@ class ServerDatabase:
                 f"The database at {self.where} is {self.dialect} {found}; {needed} or newer is needed.",
                 cure="Upgrade it.",
             )
+        if self.dialect == "postgresql":
+            encoding = await self.read(lambda conn: str(conn.execute(text("SHOW server_encoding")).scalar()))
+            if encoding != "UTF8":
+                raise StorageError(
+                    f"The database at {self.where} is in {encoding}, which cannot hold what people write.",
+                    cure="Create another one: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0.",
+                )
         if self.dialect == "mariadb":
             self._largest_packet = await self.read(
                 lambda conn: int(conn.execute(text("SELECT @@max_allowed_packet")).scalar())
@@ -350,11 +358,12 @@ class ServerDatabase:
 
         server = self.url.set(database="postgres" if self.dialect == "postgresql" else "")
         engine = create_async_engine(server, isolation_level="AUTOCOMMIT")
-        name = engine.dialect.identifier_preparer.quote(self.url.database or "")
+        mark = '"' if self.dialect == "postgresql" else "`"
+        name = mark + (self.url.database or "").replace(mark, mark * 2) + mark
         options = "ENCODING 'UTF8' TEMPLATE template0" if self.dialect == "postgresql" else "CHARACTER SET utf8mb4"
         try:
             async with asyncio.timeout(LONGEST_S), engine.connect() as conn:
-                await conn.execute(text(f"CREATE DATABASE {name} {options}"))
+                await conn.execute(text(f"CREATE DATABASE {name} {options}".replace(":", r"\:")))
         except (DBAPIError, OSError) as error:
             if server_errors.code_of(error) in (1007, "42P04", "23505"):
                 return  # another process was faster
@@ -364,19 +373,6 @@ class ServerDatabase:
             ) from error
         finally:
             await engine.dispose()
-
-
-def normalized(url: str) -> URL:
-    """Return a URL with the driver that we use; raises ConfigurationError for one that names no database."""
-    parsed = make_url(url)
-    driver = {"mysql": "mariadb+aiomysql", "mariadb": "mariadb+aiomysql", "postgresql": "postgresql+asyncpg"}
-    kind = parsed.drivername.partition("+")[0].replace("postgres", "postgresql").replace("postgresqlql", "postgresql")
-    if kind not in driver or not parsed.database:
-        raise ConfigurationError(
-            "DATABASE_URL must be sqlite:///path, mariadb://user:password@host/name or "
-            "postgresql://user:password@host/name."
-        )
-    return parsed.set(drivername=driver[kind])
 
 
 def _escape(escape: Callable[[Any], str], value: Any) -> str:

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError
 
-from core.contracts.errors import StorageError, StorageUnavailable
+from core.contracts.errors import StorageError, StorageUnavailable, ValueRefused
 
 
 class Meaning(StrEnum):
@@ -38,6 +38,12 @@ _POSTGRESQL = {
 _POSTGRESQL_CLASSES = {"08": Meaning.LOST, "53": Meaning.PASSING, "58": Meaning.PASSING}
 
 _NOT_LET_IN = {1044, 1045, 1698, 1130, "28000", "28P01", "42501"}
+_RIGHTS = {1044, 1142, 1143, 1227, "42501"}
+_READ_ONLY = {1290, 1792, 1836, "25006"}
+_VALUES = {1153, 1366, 1406}
+_DATA = "22"
+"""The class of PostgreSQL's errors about values."""
+
 NO_SUCH_DATABASE = {1049, "3D000"}
 
 
@@ -107,9 +113,16 @@ def refused(error: BaseException, where: str) -> Exception:
     """Return our error in place of the driver's; an integrity error stays as it is, for whoever expects it."""
     if isinstance(error, IntegrityError) or not isinstance(error, DBAPIError | OSError | EOFError):
         return error if isinstance(error, Exception) else RuntimeError(repr(error))
-    sentence = f"The database at {where} refuses: {reason(error)}."
+    code = code_of(error)
     kind = StorageError if meaning(error) is Meaning.FINAL else StorageUnavailable
-    return kind(sentence, cure="See `rekku doctor`.")
+    cure = "See `rekku doctor`."
+    if code in _VALUES or (isinstance(code, str) and code.startswith(_DATA)):
+        kind = ValueRefused
+    elif code in _RIGHTS:
+        cure = "Give the user all rights on that database: GRANT ALL ON … TO …"
+    elif code in _READ_ONLY:
+        cure = "It is read-only: make it writable, or name the server that is."
+    return kind(f"The database at {where} refuses: {reason(error)}.", cure=cure)
 
 
 def reason(error: BaseException) -> str:

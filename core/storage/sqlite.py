@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import queue
+import shutil
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -32,6 +33,9 @@ from core.storage.transaction import (
 T = TypeVar("T")
 
 MAX_GROUP = 64
+LEAST_FREE = 1 << 20
+"""Bytes on the disk, below which it is full."""
+
 BUSY_TIMEOUT_S = 5.0
 PASSING = frozenset(
     (
@@ -292,9 +296,16 @@ class SqliteDatabase:
                 driver.execute("ROLLBACK")
 
     def _cannot_open(self, error: DBAPIError) -> StorageError:
+        cure = ""
+        if self.path is not None and self.path.parent.is_dir():
+            if shutil.disk_usage(self.path.parent).free < LEAST_FREE:
+                cure = "The disk is full: make room on it."
+            elif not os.access(self.path.parent, os.W_OK):
+                cure = "The directory cannot be written to, which SQLite needs also for reading."
         return StorageError(
             f"The database {self.path} cannot be opened: {error.orig}.",
-            cure="Check that the directory exists, is writable and that the file is a SQLite database; "
+            cure=cure
+            or "Check that the directory exists, is writable and that the file is a SQLite database; "
             "a damaged file can be replaced by a backup.",
         )
 

@@ -11,7 +11,7 @@ from aiogram.exceptions import TelegramAPIError
 from aiogram.methods import AnswerCallbackQuery
 from structlog.typing import FilteringBoundLogger
 
-from core.contracts.errors import RekkuError
+from core.contracts.errors import RekkuError, ValueRefused
 from core.contracts.inputs import Input
 from core.contracts.services import Clock
 from core.interface_base import Receive
@@ -103,6 +103,10 @@ class Intake:
             whole = input = replace(input, not_before_ms=self._clock.now_ms() + round(self._album_wait_s * 1000))
         try:
             accepted = await self._receive(input)
+        except ValueRefused as error:
+            # It could never be stored, and what comes behind it would wait for ever.
+            self._log.error("an input was passed over", update=input.dedupe_key, error=str(error))
+            return
         except RekkuError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever is wrong with this one input, the next ones must come in

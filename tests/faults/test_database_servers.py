@@ -8,12 +8,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import inspect, select, text, update
 from sqlalchemy.util import await_only
 
-from core.contracts.errors import StorageError, StorageUnavailable
-from core.storage import server
+from core.contracts.errors import ConfigurationError, StorageError, StorageUnavailable, ValueRefused
+from core.storage import schema, server
 from core.storage.server import ServerDatabase
+from core.storage.server_url import normalized
 from tests.contracts.test_storage import add, metadata, names, things
 from tests.support.database_servers import DatabaseServer, ServersOfTests
 from tests.support.tcp_proxy import TcpProxy
@@ -199,6 +200,43 @@ async def test_a_user_who_may_not_create_the_database_is_told(dialect: str, data
     assert "weak-secret" not in str(refused.value)
 
 
+async def test_a_name_with_odd_characters(dialect: str, database_servers: ServersOfTests) -> None:
+    place = database_servers.url(dialect).rpartition("/")[0]
+    async with opened(f"{place}/we%3Aird%25%22na%60me") as database:
+        await database.transact(add("a"))
+        assert await database.read(names) == ["a"]
+
+
+async def test_a_database_of_somebody_else_is_left_alone(dialect: str, database_servers: ServersOfTests) -> None:
+    async with opened(database_servers.url(dialect)) as database:
+        await database.transact(lambda conn: conn.execute(text("CREATE TABLE inbox (x INTEGER)")) and None)
+        with pytest.raises(StorageError, match="holds a table inbox that is not Rekku's"):
+            await schema.upgrade(database)
+        assert sorted(await database.read(lambda conn: inspect(conn).get_table_names())) == ["inbox", "things"]
+
+
+async def test_an_option_that_is_not_known_is_refused(dialect: str) -> None:
+    with pytest.raises(ConfigurationError, match="the option foo, which is not known"):
+        ServerDatabase(f"{dialect}://u:p@h/d?foo=bar")
+    if dialect == "postgresql":
+        assert dict(ServerDatabase("postgresql://u:p@h/d?sslmode=require").url.query) == {"ssl": "require"}
+
+
+async def test_an_encoding_that_cannot_hold_what_people_write_is_refused(
+    dialect: str, database_servers: ServersOfTests
+) -> None:
+    if dialect == "mariadb":
+        return  # its tables say themselves in which encoding they are
+    async with opened(database_servers.url(dialect)):
+        latin = database_servers.url(dialect)
+        name = latin.rpartition("/")[2]
+        statement = f"CREATE DATABASE {name} ENCODING 'LATIN1' TEMPLATE template0 LOCALE 'C'"
+        await asyncio.to_thread(_run_alone, database_servers.server(dialect), statement)
+    with pytest.raises(StorageError, match="is in LATIN1") as refused:
+        await ServerDatabase(latin).start()
+    assert "ENCODING 'UTF8'" in refused.value.cure
+
+
 async def test_a_deadlock_is_tried_again(dialect: str, database_servers: ServersOfTests) -> None:
     async with opened(database_servers.url(dialect)) as database:
         for name in ("a", "b"):
@@ -249,7 +287,8 @@ def _run_alone(started: DatabaseServer, statement: str) -> None:
     async def run() -> None:
         from sqlalchemy.ext.asyncio import create_async_engine
 
-        engine = create_async_engine(server.normalized(started.url("rekku")), isolation_level="AUTOCOMMIT")
+        base = normalized(started.url("mysql" if started.dialect == "mariadb" else "postgres"))
+        engine = create_async_engine(base, isolation_level="AUTOCOMMIT")
         async with engine.connect() as conn:
             await conn.execute(text(statement))
             if started.dialect == "postgresql":
@@ -291,7 +330,7 @@ async def test_what_does_not_fit_is_refused_and_the_rest_goes_on(
         async with opened(started.url("rekku")) as database:
             with pytest.raises(StorageError) as refused:
                 await database.transact(add("n" * 200 if dialect == "postgresql" else "a", text="x" * 70_000))
-            assert not isinstance(refused.value, StorageUnavailable), "to wait would be in vain"
+            assert isinstance(refused.value, ValueRefused), "to wait would be in vain"
             if dialect == "mariadb":
                 assert "max_allowed_packet = 16M" in refused.value.cure
             await database.transact(add("b", text="x" * 20_000))

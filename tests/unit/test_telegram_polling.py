@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from core.contracts.deliveries import Health
-from core.contracts.errors import ConfigurationError, RekkuError, StorageUnavailable
+from core.contracts.errors import ConfigurationError, RekkuError, StorageUnavailable, ValueRefused
 from core.contracts.inputs import Input
 from core.contracts.json import JsonObject
 from interfaces.telegram import TelegramInterface
@@ -93,8 +93,8 @@ async def test_an_update_that_cannot_be_read_is_passed_over(bad: JsonObject) -> 
 
 async def test_an_input_that_the_core_cannot_take_is_passed_over() -> None:
     async with BotApi() as api, telegram(api) as bot:
-        bot.inbox.failures = [ValueError("of whatever kind")]
-        api.world.say(private(7, "poison"), private(7, "after"))
+        bot.inbox.failures = [ValueError("of whatever kind"), ValueRefused("too long for the database")]
+        api.world.say(private(7, "poison"), private(7, "more of it"), private(7, "after"))
         await bot.has(1)
         await api.world.until(lambda: not api.world.waiting)
     assert bot.inbox.texts == ["after"]
