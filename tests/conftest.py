@@ -46,9 +46,20 @@ _LONG = {
     "tests/flows/test_authority_matrix.py": "every way in and every impostor",
     "tests/flows/test_canaries.py": "a real process, made to fail in many ways",
     "tests/flows/test_database_commands.py": "servers, their tools, and kills",
+    "tests/flows/test_erasure.py": "interrupted everywhere",
+    "tests/flows/test_health.py": "processes that serve",
+    "tests/flows/test_malformed_texts.py": "every malformed text on every way",
+    "tests/flows/test_people_command.py": "every cell of every table",
+    "tests/flows/test_reminder_sequences.py": "sequences that are played",
+    "tests/flows/test_reminders_command.py": "many commands",
     "tests/flows/test_scheduled_backup.py": "the servers' own tools",
     "tests/flows/test_telegram_kill.py": "processes that are killed under load",
     "tests/flows/test_terminal_kill.py": "processes that are killed",
+    "tests/unit/test_reply_properties.py": "thousands of malformed replies",
+    "tests/unit/test_telegram_page.py": "whole pages of markup",
+    "tests/unit/test_terminal_escapes.py": "ways out of the sandboxes",
+    "tests/unit/test_terminal_sandbox.py": "what cannot be done in a sandbox",
+    "tests/unit/test_terminal_sessions.py": "shells that are waited for",
 }
 """What takes long, by its beginning, and why. These tests are marked `long`: see CONTRIBUTING.md."""
 
