@@ -7,6 +7,7 @@ import os
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import AsyncExitStack
 from types import TracebackType
+from typing import Any
 
 import structlog
 
@@ -69,7 +70,7 @@ class App:
 
     plugins, interfaces, engines: objects beside those that are found. serve: the names of the interfaces to start;
     None: all that are configured and need nobody at a terminal. duties: what this process does where several share
-    one database server, by default all. database: in place of the settings' own, started already or not. reached:
+    one database server, by default all. database: in place of the settings' own, not started. reached:
     called with the label of each point of the path that is passed. Starting raises RekkuError when the home or the
     database cannot be used, or an engine is named that does not exist; a component that fails is reported and the
     rest runs.
@@ -198,8 +199,7 @@ class App:
         self._stack.push_async_callback(self.database.stop)
         await schema.upgrade(self.database)
         if (gone := self._ownership.predecessors) is not None:
-            await self.database.transact(lambda conn: inbox.expire_leases(conn, gone), durable=False)
-            await self.database.transact(lambda conn: outbox.expire_leases(conn, gone), durable=False)
+            await self.database.transact(lambda conn: _expire_leases(conn, gone), durable=False)
         self._stack.push_async_callback(self._cancel_jobs)
         await self.load()
         self._engines = self.choose_engines()
@@ -380,3 +380,8 @@ class App:
         await asyncio.gather(*self._jobs, return_exceptions=True)
         for context in self._contexts.values():
             await context.release()
+
+
+def _expire_leases(conn: Any, owner: str) -> None:
+    inbox.expire_leases(conn, owner)
+    outbox.expire_leases(conn, owner)

@@ -32,8 +32,9 @@ ALL_DUTIES = frozenset(Duty)
 class Ownership:
     """The name under which a process holds leases, `PLACE.TOKEN`, and the lock that makes its place its own.
 
-    place: of this machine, home and set of duties, so that the next process there knows whose leases are void; ""
-    when another process that still runs has the place. On SQLite, where one process has the home, all are void.
+    place: of this machine, home and set of duties, so that the next process there knows whose leases are void; while
+    another process has it, the process's own id stands there. On SQLite, where one process has the home, all are
+    void.
     """
 
     def __init__(self, settings: Settings, duties: Collection[Duty]) -> None:

@@ -16,6 +16,7 @@ from core.services.scheduled_backup import HOUR_MS, backups_in, last_failure
 from core.settings import Settings
 from core.storage import schema
 from core.storage.server_tools import DUMP, LOAD, find_tool
+from core.storage.server_url import dialect_of
 from core.storage.tables import inbox
 
 _AREA, _NAME = "backup", "scheduled"
@@ -28,12 +29,9 @@ async def backup_check(settings: Settings) -> Check:
     every_hours, directory = settings.backup.every_hours, settings.backup_directory
     if not every_hours:
         return Check(area=_AREA, name=_NAME, state=OFF, detail="backup.every_hours is 0.")
-    server = settings.database_server
-    if server is not None:
+    if settings.database_server is not None:
         try:
-            from core.storage.server_url import normalized
-
-            dialect = normalized(server.get_secret_value()).get_backend_name()
+            dialect = dialect_of(settings)
             for names in (DUMP[dialect], LOAD[dialect]):
                 find_tool(dialect, names)
         except RekkuError as error:

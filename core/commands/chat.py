@@ -49,7 +49,7 @@ def _chat(once: str | None, engine: str | None) -> int:
         tell_warnings(settings)
         try:
             return run_to_the_end(converse(settings, masker, once=once, at_terminal=at_terminal, engine=engine))
-        except Exception as error:
+        except Exception as error:  # whatever it is: it is raised again, with where to read more
             if log is not None:
                 error.add_note(f"The log is in {log}.")
             raise

@@ -63,7 +63,7 @@ def _ask(name: str, plugin: object, method: str, *args: object) -> Any:
         return function(*args)
     except RekkuError:
         raise
-    except Exception as error:  # foreign code
+    except Exception as error:  # foreign code: whatever it raises is a mistake in its declaration
         called = f"{name}.{method}({', '.join(map(repr, args))})"
         raise DeclarationError(f"{called} raised {reason_of(error)}.") from error
 

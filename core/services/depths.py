@@ -8,12 +8,12 @@ from typing import Any
 
 from sqlalchemy import case, func, select
 
+from core.services import inbox as inbox_rows
 from core.services import outbox as outbox_rows
 from core.services.reminders import SCHEDULED
 from core.storage.tables import inbox, outbox
 
-INPUT_STATES = ("waiting", "running")
-PART_STATES = ("waiting", "sending", "sent", "dead")
+PART_STATES = (*outbox_rows.OPEN, "sent", "dead")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,9 +37,9 @@ class Depths:
 
 def depths(conn: Any, now_ms: int) -> Depths:
     """Return what waits at `now_ms` (UTC milliseconds)."""
-    is_open = inbox.c.state.in_(INPUT_STATES)
+    is_open = inbox.c.state.in_(inbox_rows.OPEN)
     by_state = select(inbox.c.state, func.count()).where(is_open).group_by(inbox.c.state)
-    inputs = dict.fromkeys(INPUT_STATES, 0) | {row[0]: row[1] for row in conn.execute(by_state)}
+    inputs = dict.fromkeys(inbox_rows.OPEN, 0) | {row[0]: row[1] for row in conn.execute(by_state)}
     by_lane = select(func.count().label("depth")).where(is_open).group_by(inbox.c.lane).subquery()
     lanes, deepest = conn.execute(select(func.count(), func.max(by_lane.c.depth)).select_from(by_lane)).one()
     # What has to wait for its time waits for nothing before that.

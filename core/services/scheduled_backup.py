@@ -24,6 +24,7 @@ from core.settings import Settings
 from core.storage.backup import back_up
 from core.storage.backup_file import ENDINGS
 from core.storage.home_lock import HomeLock
+from core.storage.server_url import dialect_of
 
 log = structlog.get_logger("rekku.backup")
 
@@ -121,10 +122,7 @@ class ScheduledBackup:
     async def _run(self, directory: Path) -> Path | None:
         await asyncio.to_thread(_remove_partial, directory)
         at = datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC)
-        server = self._settings.database_server
-        kind = "sqlite" if server is None else server.get_secret_value().partition(":")[0].partition("+")[0]
-        kind = {"mysql": "mariadb", "postgres": "postgresql"}.get(kind, kind)
-        target = directory / f"rekku-{at:{_STAMP}}{ENDINGS[kind]}"
+        target = directory / f"rekku-{at:{_STAMP}}{ENDINGS[dialect_of(self._settings)]}"
         try:
             await back_up(self._settings, target, replace=False)
         except (OSError, RekkuError) as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 from core.settings import Settings
 from core.storage.backup_file import NoBackup, check_mariadb, check_sqlite, written_whole
 from core.storage.server_tools import DUMP, LOAD, absolute, access, find_tool, run_tool
+from core.storage.server_url import server_of
 from core.storage.sqlite import SqliteDatabase
 
 _WHAT = "No backup was made"
@@ -19,13 +20,10 @@ async def back_up(settings: Settings, target: Path, *, replace: bool) -> None:
     replace: whether a file that is there may be replaced. Raises NoBackup when it may not, or when the backup cannot
     be written; StorageError when the database cannot be read, its program is missing or the copy is not sound.
     """
-    server = settings.database_server
-    if server is None:
+    url = server_of(settings)
+    if url is None:
         await back_up_file(settings.database_path, target, replace=replace)
         return
-    from core.storage.server_url import normalized
-
-    url = normalized(server.get_secret_value())
     dialect = url.get_backend_name()
     program = find_tool(dialect, DUMP[dialect])
     check = find_tool(dialect, LOAD[dialect]) if dialect == "postgresql" else ""

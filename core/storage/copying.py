@@ -19,6 +19,7 @@ from core.storage import counters, schema, server_errors
 from core.storage.database_use import refuse_rows, refuse_served, tables_with_rows
 from core.storage.held_connection import HeldConnection, held
 from core.storage.opening import StoredDatabase
+from core.storage.packet import packet_size
 from core.storage.portable_tables import PortableTables, portable_tables
 from core.storage.row_values import Fingerprint, digest, plain, select_rows, size_of
 
@@ -284,11 +285,7 @@ def _largest_packet(conn: Any) -> int:
 
 
 def _refuse_large(table: Table, row: Row, largest: int, where: str) -> None:
-    texts = [value for value in row if isinstance(value, str | bytes)]
-    if sum(map(len, texts)) * 4 < largest:
-        return
-    raw = [value.encode() if isinstance(value, str) else value for value in texts]
-    size = sum(len(each) + each.count(b"'") + each.count(b"\\") + each.count(b"\n") for each in raw) + 1024
+    size = packet_size(row, largest)
     if size >= largest:
         key = ", ".join(str(part) for part in _key(table, row))
         raise StorageError(

@@ -29,6 +29,7 @@ from core.storage.database_use import refuse_rows, refuse_served, tables_with_ro
 from core.storage.opening import StoredDatabase, database_of
 from core.storage.restore_file import FORCE, restore_file
 from core.storage.server_tools import LOAD, absolute, access, find_tool, run_tool
+from core.storage.server_url import server_of
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
@@ -55,12 +56,7 @@ async def restore(settings: Settings, backup: Path, *, force: bool, now_ms: int)
     none or one of another kind of database, StorageError when it is damaged, of a newer schema or refused.
     """
     kind = kind_of(backup)
-    server = settings.database_server
-    url = None
-    if server is not None:
-        from core.storage.server_url import normalized
-
-        url = normalized(server.get_secret_value())
+    url = server_of(settings)
     dialect = "sqlite" if url is None else url.get_backend_name()
     if kind != dialect:
         raise NoBackup(

@@ -21,6 +21,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from core.contracts.errors import ConfigurationError, StorageError, StorageUnavailable, ValueRefused
 from core.storage import server_errors
+from core.storage.packet import packet_size
 from core.storage.server_errors import Meaning
 from core.storage.server_url import normalized
 from core.storage.transaction import CLOSED, ENDING, FALLEN_BEHIND, MAX_WAITING, as_error, refuse_ending
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 T = TypeVar("T")
-
 
 RECYCLED_AFTER_S = 1800
 CONNECT_S = 10.0
@@ -117,21 +117,20 @@ class ServerDatabase:
 
         Raises StorageUnavailable when another one takes longer than a few minutes.
         """
+
+        def alone(conn: Any) -> tuple[T] | None:
+            if not self._locked(conn):
+                return None
+            try:
+                return (fn(conn),)
+            finally:
+                self._unlock(conn)
+
         for _ in range(EXCLUSIVE_TRIES):
-            result: list[T] = []
-
-            def alone(conn: Any) -> bool:
-                if not self._locked(conn):
-                    return False
-                try:
-                    result[:] = [fn(conn)]  # noqa: B023 - it is awaited below, in the same round
-                finally:
-                    self._unlock(conn)
-                return True
-
             work = self._repeated(alone, durable=True, write=True, longest_s=EXCLUSIVE_S)
-            if await self._to_the_end(work):
-                return result[0]
+            done = await self._to_the_end(work)
+            if done is not None:
+                return done[0]
             await asyncio.sleep(EXCLUSIVE_PAUSE_S)
         raise StorageUnavailable(
             f"Another process has been changing the schema of {self.where} for long.",
@@ -315,10 +314,7 @@ class ServerDatabase:
         if not self._largest_packet:
             return
         values = parameters.values() if isinstance(parameters, dict) else parameters
-        texts = [value for value in values if isinstance(value, str)]
-        if sum(map(len, texts)) * 4 < self._largest_packet:
-            return
-        size = len(statement) + sum(len(value.encode()) + value.count("'") + value.count("\\") for value in texts)
+        size = packet_size(values, self._largest_packet)
         if size >= self._largest_packet:
             raise ValueRefused(
                 f"A row of {size} bytes does not fit: the database takes {self._largest_packet} at once.",

@@ -59,7 +59,7 @@ def code_of(error: BaseException) -> int | str | None:
 
 def meaning(error: BaseException) -> Meaning:
     """Return what follows from an error that came while a connection was in use."""
-    if isinstance(error, OSError | EOFError | TimeoutError):
+    if isinstance(error, OSError | EOFError):  # a TimeoutError is an OSError
         return Meaning.LOST
     if not isinstance(error, DBAPIError):
         return Meaning.FINAL
@@ -126,6 +126,7 @@ def refused(error: BaseException, where: str) -> Exception:
 
 
 def reason(error: BaseException) -> str:
+    """Return what the server said, without the driver's own trimmings and without a full stop."""
     original = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     text = str(original).splitlines()[0] if str(original) else type(original).__name__
     if isinstance(error, TimeoutError):

@@ -5,24 +5,44 @@ from __future__ import annotations
 from sqlalchemy import URL, make_url
 
 from core.contracts.errors import ConfigurationError
+from core.settings import Settings
+
+_DRIVERS = {
+    "mariadb": "mariadb+aiomysql",
+    "mysql": "mariadb+aiomysql",
+    "postgres": "postgresql+asyncpg",
+    "postgresql": "postgresql+asyncpg",
+}
+
+
+def server_of(settings: Settings) -> URL | None:
+    """Return the URL of the database server of the settings; None where the database is a file."""
+    server = settings.database_server
+    return None if server is None else normalized(server.get_secret_value())
+
+
+def dialect_of(settings: Settings) -> str:
+    """Return "sqlite", "mariadb" or "postgresql"."""
+    url = server_of(settings)
+    return "sqlite" if url is None else url.get_backend_name()
 
 
 def normalized(url: str) -> URL:
     """Return a URL with the driver that we use; raises ConfigurationError for one that names no database."""
     parsed = make_url(url)
-    driver = {"mysql": "mariadb+aiomysql", "mariadb": "mariadb+aiomysql", "postgresql": "postgresql+asyncpg"}
-    kind = parsed.drivername.partition("+")[0].replace("postgres", "postgresql").replace("postgresqlql", "postgresql")
-    if kind not in driver or not parsed.database:
+    driver = _DRIVERS.get(parsed.drivername.partition("+")[0])
+    if driver is None or not parsed.database:
         raise ConfigurationError(
             "DATABASE_URL must be sqlite:///path, mariadb://user:password@host/name or "
             "postgresql://user:password@host/name."
         )
     options = dict(parsed.query)
-    if kind == "postgresql" and "sslmode" in options:
+    known = {"ssl"} if driver.startswith("postgresql") else set()
+    if known and "sslmode" in options:
         options["ssl"] = options.pop("sslmode")  # as libpq and everybody who writes such URLs call it
-    unknown = sorted(options.keys() - ({"ssl"} if kind == "postgresql" else set()))
+    unknown = sorted(options.keys() - known)
     if unknown:
         raise ConfigurationError(
             f"DATABASE_URL has the option {unknown[0]}, which is not known.", cure="Leave out what follows the ?."
         )
-    return parsed.set(drivername=driver[kind], query=options)
+    return parsed.set(drivername=driver, query=options)

@@ -28,7 +28,7 @@ SEND_DEADLINE_S = 60.0
 FIRST_BACK_OFF_S = 1.0
 LONGEST_BACK_OFF_S = 300.0
 RETRY_AFTER_S = 2.0
-RESCAN_EVERY_S = 5.0
+LONGEST_WAIT_S = 5.0
 LONGEST_SETTLING_S = 60.0
 IN_FLIGHT_S = 2.0
 CLOCK_STEP_S = 2.0
@@ -49,7 +49,7 @@ class Deliverer:
         interfaces: Callable[[], Mapping[str, InterfaceBase]],
         reached: Callable[[str], None],
         instead: Callable[[PendingPart, str], Awaitable[list[tuple[Part, float]]]],
-        scan_every_s: float = RESCAN_EVERY_S,
+        scan_every_s: float,
     ) -> None:
         """`instead(part, reason)`: what is to be sent in place of a part that becomes a dead letter.
 
@@ -186,7 +186,7 @@ class Deliverer:
             self._settle(row_id)
         self._waits.add(address)
         try:
-            await self._clock.sleep(min(wait_s, RESCAN_EVERY_S))
+            await self._clock.sleep(min(wait_s, LONGEST_WAIT_S))
         finally:
             self._waits.discard(address)
 

@@ -25,7 +25,6 @@ from core.turn.state import Turn
 log = structlog.get_logger("rekku.turns")
 
 MOST_TURNS = 64
-SCAN_EVERY_S = 5.0
 RETRY_AFTER_S = 1.0
 RENEW_EVERY_S = inbox.LEASE_MS / 3000
 INTERNAL_ERROR = "Something went wrong inside me while I worked on this. The log says more ({error})."
@@ -40,7 +39,7 @@ class Dispatcher:
         env: TurnEnvironment,
         settled: Callable[[list[tuple[int, str]]], Awaitable[None]],
         *,
-        scan_every_s: float = SCAN_EVERY_S,
+        scan_every_s: float,
     ) -> None:
         """scan_every_s: how soon what another process puts into the inbox is noticed."""
         self._env = env

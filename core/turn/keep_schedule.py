@@ -19,9 +19,6 @@ from core.turn.fire_reminder import fire_reminder
 
 log = structlog.get_logger("rekku.schedule")
 
-LOOK_EVERY_S = 5.0
-"""The longest sleep: a wall clock that is set forward is noticed within it."""
-
 AT_ONCE = 500
 SIDE_BY_SIDE = 32
 RETRY_AFTER_S = 2.0
@@ -31,12 +28,11 @@ PAGE = 200
 class ScheduleKeeper:
     """Fires what is due. `taken_up()`: called when an input was put into the inbox.
 
-    look_every_s: the longest sleep, how soon a reminder that another process set is noticed.
+    look_every_s: the longest sleep, how soon a reminder that another process set is noticed, or a wall clock that
+    was set forward.
     """
 
-    def __init__(
-        self, env: TurnEnvironment, taken_up: Callable[[], None], *, look_every_s: float = LOOK_EVERY_S
-    ) -> None:
+    def __init__(self, env: TurnEnvironment, taken_up: Callable[[], None], *, look_every_s: float) -> None:
         self._env = env
         self._look_every_s = look_every_s
         self._taken_up = taken_up

@@ -31,13 +31,12 @@ WITHIN_S = 60.0
 
 async def until(true: Any, what: str) -> None:
     """Wait until something is true; `true` may be a coroutine function."""
-    async with asyncio.timeout(WITHIN_S):
-        while True:
-            found = true()
-            if await found if asyncio.iscoroutine(found) else found:
-                return
-            await asyncio.sleep(0.2)
-    raise AssertionError(what)
+    for _ in range(round(WITHIN_S / 0.2)):
+        found = true()
+        if await found if asyncio.iscoroutine(found) else found:
+            return
+        await asyncio.sleep(0.2)
+    raise AssertionError(f"in vain: {what}")
 
 
 async def told(port: int | None, path: str) -> tuple[int, str]:
