@@ -11,29 +11,27 @@ from typing import Any
 
 import structlog
 
-from core.component_context import ComponentContext
-from core.contracts.deliveries import Activity
-from core.contracts.errors import RekkuError
+from core.component_host import ComponentHost
 from core.contracts.inputs import Accepted, Address, Input
 from core.contracts.prompts import Budget
-from core.contracts.services import Clock, PluginContext
+from core.contracts.services import Clock
 from core.core_jobs import core_jobs
 from core.engine_base import EngineBase
-from core.engine_choice import choose_engines, what_is_missing
+from core.engine_choice import choose_engines
 from core.interface_base import InterfaceBase
 from core.ownership import ALL_DUTIES, Duty, Ownership
-from core.registry.components import Component, ComponentState, Registry, Stage
+from core.registry.components import Registry
 from core.registry.discovery import Found, discover
+from core.served_interfaces import ServedInterfaces
 from core.services import inbox, moved_chats, outbox, reminders
 from core.services.budgets import budgets_of
 from core.services.clock import SystemClock
 from core.services.engines import Engines
 from core.services.figures import Figures
-from core.services.foreign import ForeignCalls, Raised
+from core.services.foreign import ForeignCalls
 from core.services.hooks import HookRunner
 from core.services.mask import Masker
 from core.services.people import People
-from core.services.periodic import PeriodicJobs, jobs_of
 from core.services.policy import read_rules
 from core.services.retention import Retention
 from core.services.schedule import StoredSchedule
@@ -41,7 +39,6 @@ from core.services.tokens import TokenEstimate
 from core.settings import Settings, ensure_home
 from core.storage import schema
 from core.storage.opening import StoredDatabase, database_of
-from core.turn.command_menus import tell_commands
 from core.turn.core_actions import Controls, CoreActions
 from core.turn.deliver import Deliverer
 from core.turn.dispatch import Dispatcher
@@ -56,10 +53,7 @@ from core.turn.summarize import Summaries
 
 log = structlog.get_logger("rekku.app")
 
-INTERFACE_START_S = 60.0
-INTERFACE_STOP_S = 10.0
 DRAIN_S = 10.0
-ACTIVITY_S = 2.0
 NOTICED_WITHIN_S = 5.0
 NOTICED_WITHIN_APART_S = 0.5
 """How soon what another process has put into the tables is noticed, where processes share the work on purpose."""
@@ -102,22 +96,36 @@ class App:
         self.figures = Figures()
         self.schedule = StoredSchedule(self.database, self.clock)
         self._objects = {"plugin": tuple(plugins), "interface": tuple(interfaces), "engine": tuple(engines)}
-        self._serve = serve
         self._reached = reached
-        self._contexts: dict[tuple[str, str], ComponentContext] = {}
-        self._interfaces: dict[str, InterfaceBase] = {}
         self._stack = AsyncExitStack()
         self._jobs: set[asyncio.Task[None]] = set()
+        self.host = ComponentHost(
+            home=settings.home,
+            timezone=settings.timezone,
+            clock=self.clock,
+            database=self.database,
+            schedule=self.schedule,
+            foreign=self.foreign,
+            redeclare=lambda name: self.registry.redeclare(name),
+        )
         self.registry = Registry(
             foreign=self.foreign,
             clock=self.clock,
-            make_context=self._make_context,
+            make_context=self.host.make_context,
             config_for=lambda kind, name: settings.component(f"{kind}s", name),
-            release_context=self._release_context,
-            on_change=self._component_changed,
+            services=self.host.services,
+            release_context=self.host.release_context,
+            on_change=self.host.component_changed,
             learn_secret=self.masker.learn,
         )
-        self.periodic = PeriodicJobs(self.foreign, settings.timezone)
+        self.periodic = self.host.periodic
+        self._served = ServedInterfaces(
+            self.registry,
+            self.foreign,
+            serve=serve,
+            handed=self._objects["interface"],
+            gateway=Duty.GATEWAY in self.duties,
+        )
         self.hooks = HookRunner(lambda: self.registry.hooks, self.foreign)
         self.env: TurnEnvironment
         self.dispatcher: Dispatcher
@@ -141,15 +149,11 @@ class App:
     @property
     def interfaces(self) -> Mapping[str, InterfaceBase]:
         """The interfaces that run, by name."""
-        return self._interfaces
+        return self._served.running
 
     def interface(self, name: str) -> InterfaceBase:
         """Return a running interface; raises RekkuError that says why it does not run."""
-        if name in self._interfaces:
-            return self._interfaces[name]
-        component = self.registry.get("interface", name)
-        reason = component.reason if component is not None else "it was not found"
-        raise RekkuError(f"The interface {name} does not run: {reason or 'it is not to be served'}.")
+        return self._served.get(name)
 
     async def receive(self, input: Input) -> Accepted:
         """Take an input in; returns once it is durable. See `core.turn.receive`."""
@@ -206,7 +210,11 @@ class App:
         self._stack.push_async_callback(self._engines.stop)
         self._build()
         await self.env.people.refresh(self.database)
-        await self._start_interfaces()
+        # Plugins may need what an interface brings and the other way round; actions are there before inputs come.
+        await self.registry.start_plugins()
+        self._stack.push_async_callback(self.registry.stop_plugins)
+        self._stack.push_async_callback(self._served.stop)
+        await self._served.start(self.receive, self._chat_moved, self.env)
         self._stack.push_async_callback(self._stop_serving)
         if Duty.GATEWAY in self.duties:
             await self.deliverer.start()
@@ -221,7 +229,7 @@ class App:
 
     def _build(self) -> None:
         settings = self.settings
-        people = People(settings.trainer_ids, settings.access, lambda: self._interfaces)
+        people = People(settings.trainer_ids, settings.access, lambda: self._served.running)
         owner = self._ownership.owner
         apart = self.duties != ALL_DUTIES
         noticed_s = NOTICED_WITHIN_APART_S if apart else NOTICED_WITHIN_S
@@ -231,7 +239,7 @@ class App:
             clock=self.clock,
             foreign=self.foreign,
             masker=self.masker,
-            interfaces=lambda: self._interfaces,
+            interfaces=lambda: self._served.running,
             reached=self._reached,
             instead=lambda dead, reason: parts_instead(self.env, dead, reason),
             scan_every_s=noticed_s,
@@ -249,7 +257,7 @@ class App:
             people=people,
             masker=self.masker,
             outgoing=Outgoing(
-                interfaces=lambda: self._interfaces, hooks=self.hooks, foreign=self.foreign, masker=self.masker
+                interfaces=lambda: self._served.running, hooks=self.hooks, foreign=self.foreign, masker=self.masker
             ),
             tokens=TokenEstimate(),
             budget_tokens=Budget(
@@ -264,7 +272,7 @@ class App:
                 max_steps=settings.max_steps,
             ),
             budgets=budgets_of(settings.budgets),
-            show=self._show,
+            show=self._served.show,
             wake_outbox=self.deliverer.wake,
             retention=Retention(settings.retention),
             schedule=self.schedule,
@@ -277,50 +285,6 @@ class App:
         self.schedule_keeper = ScheduleKeeper(self.env, self.dispatcher.scan_soon, look_every_s=noticed_s)
         self._receiver = Receiver(self.env, self.dispatcher.wake, self.dispatcher.turned_away)
 
-    async def _start_interfaces(self) -> None:
-        # Plugins may need what an interface brings and the other way round; actions are there before inputs come.
-        await self.registry.start_plugins()
-        self._stack.push_async_callback(self.registry.stop_plugins)
-        self._stack.push_async_callback(self._stop_interfaces)
-        for component in self.registry.components("interface"):
-            if component.state is ComponentState.FOUND and self._wanted(component):
-                await self._start_interface(component)
-
-    def _wanted(self, component: Component) -> bool:
-        interface: InterfaceBase = component.instance
-        if self._serve is not None:
-            return component.name in self._serve or interface in self._objects["interface"]
-        return not interface.attended
-
-    async def _start_interface(self, component: Component) -> None:
-        interface: InterfaceBase = component.instance
-        interface.name = component.name
-        missing = what_is_missing(self.registry, component)
-        if missing:
-            component.reason = component.reason or f"off: {missing}"
-            return
-        if not self.registry.prepare(component):
-            return
-        if Duty.GATEWAY not in self.duties:
-            self._interfaces[component.name] = interface  # not started: it only renders what the gateway sends
-            return
-        interface.moved = self._chat_moved
-        tell_commands(interface, self.env)
-        self._interfaces[component.name] = interface
-        started = await self.foreign.call(
-            f"start of interface {component.name}", lambda: interface.start(self.receive), INTERFACE_START_S
-        )
-        if isinstance(started, Raised):
-            del self._interfaces[component.name]
-            self.registry.fail(component, Stage.START, started.error)
-            return
-        self.registry.activated(component)
-
-    def _component_changed(self, component: Component) -> None:
-        if component.kind == "plugin":
-            active = component.state is ComponentState.ACTIVE
-            self.periodic.add(component.name, jobs_of(component.instance) if active else [])
-
     async def _chat_moved(self, old: Address, new: Address) -> None:
         """Let everything that is stored of a chat go on under its new address."""
         rows = await self.database.transact(lambda conn: moved_chats.move(conn, old, new))
@@ -328,43 +292,12 @@ class App:
         self.deliverer.wake(rows)
         self.dispatcher.scan_soon()
 
-    async def _stop_interfaces(self) -> None:
-        for name, interface in reversed(self._interfaces.items()) if Duty.GATEWAY in self.duties else ():
-            stopped = await self.foreign.call(f"stop of interface {name}", interface.stop, INTERFACE_STOP_S)
-            if isinstance(stopped, Raised):
-                log.warning("did not stop cleanly", interface=name, error=stopped.sentence)
-        self._interfaces.clear()
-
     async def _stop_serving(self) -> None:
         """Stop intake, let what runs end, send what can be sent; the rest waits in the tables."""
         self._receiver.open = False
         deadline = self.clock.monotonic() + DRAIN_S
         await self.dispatcher.stop(DRAIN_S)
         await self.deliverer.stop(max(deadline - self.clock.monotonic(), 0.0))
-
-    def _make_context(self, kind: str, name: str) -> PluginContext:
-        context = ComponentContext(
-            kind=kind,
-            name=name,
-            home=self.settings.home,
-            timezone=self.settings.timezone,
-            clock=self.clock,
-            database=self.database,
-            schedule=self.schedule,
-            shared_services=self.registry.services,
-        )
-        self._contexts[kind, name] = context
-        return context
-
-    async def _release_context(self, kind: str, name: str) -> None:
-        context = self._contexts.pop((kind, name), None)
-        if context is not None:
-            await context.release()
-
-    async def _show(self, activity: Activity) -> None:
-        interface = self._interfaces.get(activity.address.interface) if Duty.GATEWAY in self.duties else None
-        if interface is not None and type(interface).activity is not InterfaceBase.activity:
-            await self.foreign.call("activity", lambda: interface.activity(activity), ACTIVITY_S)
 
     def _own(self, work: Awaitable[None], name: str) -> None:
         async def run() -> None:
@@ -378,8 +311,7 @@ class App:
         for task in list(self._jobs):
             task.cancel()
         await asyncio.gather(*self._jobs, return_exceptions=True)
-        for context in self._contexts.values():
-            await context.release()
+        await self.host.release_all()
 
 
 def _expire_leases(conn: Any, owner: str) -> None:

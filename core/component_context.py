@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -35,6 +35,7 @@ class ComponentContext:
     database: Database
     shared_services: SharedServices
     schedule: Schedule
+    redeclare: Callable[[str], Awaitable[None]]
     _jobs: set[asyncio.Task[None]] = field(default_factory=set)
 
     @cached_property
@@ -59,6 +60,10 @@ class ComponentContext:
     def services(self) -> Services:
         """What plugins offer each other."""
         return self.shared_services.view(self.name)
+
+    async def actions_changed(self) -> None:
+        """Have the plugin's actions read again; raises DeclarationError."""
+        await self.redeclare(self.name)
 
     def spawn(self, job: Awaitable[None], name: str) -> None:
         """Run `job` in the background; it is cancelled when the component stops, and reported when it raises."""

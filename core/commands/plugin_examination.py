@@ -34,6 +34,7 @@ async def plugin_asked(app: App, check: Check) -> Check:
             database=app.database,
             shared_services=app.registry.services,
             schedule=app.schedule,
+            redeclare=_in_vain,
         )
         component.instance.context = context
         answer = await app.foreign.call(f"{check.name}.examine", examine, EXAMINATION_S)
@@ -45,3 +46,7 @@ async def plugin_asked(app: App, check: Check) -> Check:
         return check
     state = FAILED if not health.ok else WARNING if health.cure else OK
     return replace(check, state=state, detail=health.detail, cure=health.cure)
+
+
+async def _in_vain(name: str) -> None:
+    """What has not started has no actions that could change."""

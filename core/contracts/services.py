@@ -87,5 +87,12 @@ class PluginContext(Protocol):
     @property
     def schedule(self) -> Schedule: ...
 
+    async def actions_changed(self) -> None:
+        """Have `get_supported_actions` read again: what it returns now holds from the next step on.
+
+        For actions that are known only once the plugin has started, such as those of a server. Raises
+        DeclarationError when they cannot be taken; then the old ones stand.
+        """
+
     def spawn(self, job: Awaitable[None], name: str) -> None:
         """Run `job` in the background; it is cancelled when the component stops, and reported when it raises."""

@@ -9,10 +9,10 @@ from typing import Any
 
 import structlog
 
-from core.contracts.errors import RekkuError
+from core.contracts.errors import DeclarationError, RekkuError
 from core.contracts.services import Clock, PluginContext
 from core.own_thread import in_own_thread
-from core.registry.catalogue import Generation
+from core.registry.catalogue import CatalogueEntry, Generation, build_entries
 from core.registry.component import Component, ComponentState, Stage
 from core.registry.configuration import ComponentTable, secrets_of
 from core.registry.discovery import PACKAGES, Found
@@ -158,6 +158,25 @@ class Registry:
         """Note that an active component works only in part; "" when it works again."""
         self._change(component, ComponentState.DEGRADED if reason else ComponentState.ACTIVE, reason=reason)
 
+    async def redeclare(self, name: str) -> None:
+        """Read the actions of a plugin again. Raises DeclarationError, and then changes nothing."""
+        component = self.get("plugin", name)
+        if component is None or component.instance is None:
+            raise DeclarationError(f"{name} is no plugin that works.")
+        label, instance = f"declarations of {name}", component.instance
+        answer = await self._foreign.call(
+            label, lambda: in_own_thread(partial(build_entries, name, instance), label), self._load_timeout_s
+        )
+        if isinstance(answer, Raised):
+            if isinstance(answer.error, DeclarationError):
+                raise answer.error
+            raise DeclarationError(f"{name}: {reason_of(answer.error, component.folder)}") from answer.error
+        if taken := self._taken(component, answer.value):
+            raise DeclarationError(taken)
+        if component.instance is instance:
+            component.entries = answer.value
+            self._renew()
+
     async def _load(self, found: Found) -> None:
         component = Component(kind=found.kind, name=found.name, source=found.source, folder=found.folder)
         component.since_ms = self._clock.now_ms()
@@ -179,7 +198,7 @@ class Registry:
         if not loading.enabled:
             self._change(component, ComponentState.DISABLED)
             return
-        taken = self._taken(component, loading)
+        taken = self._taken(component, loading.entries)
         if taken:
             self._fail(component, Stage.DECLARATION, taken)
             return
@@ -189,9 +208,9 @@ class Registry:
         component.requires = loading.requires
         component.entries, component.hooks = loading.entries, loading.hooks
 
-    def _taken(self, component: Component, loading: Loading) -> str:
+    def _taken(self, component: Component, entries: list[CatalogueEntry]) -> str:
         """Return why a component cannot stand beside those that were loaded before, or ""."""
-        specs = [entry.spec for entry in loading.entries]
+        specs = [entry.spec for entry in entries]
         others = [c for c in self.components(component.kind) if c is not component and c.instance is not None]
         for other in others:
             if other.name == component.name:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import structlog
 from structlog.typing import FilteringBoundLogger
@@ -15,7 +15,7 @@ from core.ai_plugin_base import AIPluginBase, TurnContext
 from core.contracts.inputs import Address, Origin, Principal, Role
 from core.contracts.json import Json
 from core.contracts.schedule import Schedule
-from core.contracts.services import Database, KeyValueStore, Services
+from core.contracts.services import Database, KeyValueStore, PluginContext, Services
 
 T = TypeVar("T", bound=AIPluginBase)
 
@@ -44,7 +44,7 @@ class ManualClock:
 
 @dataclass(slots=True, kw_only=True)
 class FakePluginContext:
-    """What a plugin sees as `self.context`. `jobs` are the background jobs that were ever spawned."""
+    """What a plugin sees of `self.context`: the parts that tests of one plugin need. `jobs` are the background jobs that were ever spawned."""
 
     name: str = "plugin"
     data_directory: Path = Path("/nonexistent")
@@ -82,7 +82,7 @@ class FakePluginContext:
 
 def equip(plugin: T, context: FakePluginContext | None = None, **config: Json) -> T:
     """Give a plugin its context and configuration, as the registry would."""
-    plugin.context = context or FakePluginContext()
+    plugin.context = cast(PluginContext, context or FakePluginContext())
     plugin.config = type(plugin).Config(**config)
     return plugin
 

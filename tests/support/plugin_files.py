@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from textwrap import dedent
+from typing import cast
 
 from core.contracts.json import Json
-from core.contracts.services import Services
+from core.contracts.services import PluginContext, Services
 from core.registry.component import Component
 from core.registry.components import Registry
 from core.registry.discovery import Found, discover
@@ -108,7 +109,9 @@ def make_registry(
     registry = Registry(
         foreign=ForeignCalls(),
         clock=ManualClock(),
-        make_context=lambda kind, name: ContextWithServices(name=name, offers=registry.services.view(name)),
+        make_context=lambda kind, name: cast(
+            PluginContext, ContextWithServices(name=name, offers=registry.services.view(name))
+        ),
         config_for=lambda kind, name: (tables or {}).get(name, Table()),
         release_context=release,
         on_change=on_change,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import getpass
 from pathlib import Path
+from typing import cast
 
 from prompt_toolkit.history import FileHistory
 
 from core.contracts.inputs import Principal
+from core.contracts.services import PluginContext
 from interfaces.console import PLUGIN_CLASS as CONSOLE
 from interfaces.telegram import TelegramInterface
 from interfaces.telegram.kept_of_person import HELD, REACTIONS
@@ -25,7 +27,7 @@ async def test_telegram_keeps_how_long_a_chat_is_left_alone_and_reactions() -> N
         REACTIONS: {"1": [5, 71], "2": [55, 72], "3": [5, 73]},
     }
     context = TelegramContext(values=values)
-    interface.context = context
+    interface.context = cast(PluginContext, context)
     assert await interface.export_person(ANN) == {HELD: [1000, 3.5], REACTIONS: [[5, 71], [5, 73]]}
     assert await interface.export_person(Principal("telegram", "6")) is None
     assert await interface.export_person(Principal("discord", "5")) is None
@@ -40,7 +42,7 @@ async def test_the_terminal_keeps_the_names_of_sessions() -> None:
     plugin = TERMINAL()
     values = {REMEMBERED: [[str(ANN), "build", "lost when Rekku restarted"], [str(BOB), "main", ""]]}
     context = TelegramContext(values=dict(values))
-    plugin.context = context
+    plugin.context = cast(PluginContext, context)
     assert await plugin.export_person(ANN) == [{"session": "build", "gone": "lost when Rekku restarted"}]
     assert await plugin.export_person(Principal("telegram", "6")) is None
     assert await plugin.erase_person(ANN) == 1
@@ -50,7 +52,7 @@ async def test_the_terminal_keeps_the_names_of_sessions() -> None:
 
 async def test_the_console_keeps_what_was_typed(tmp_path: Path) -> None:
     interface = CONSOLE()
-    interface.context = TelegramContext(data_directory=tmp_path)
+    interface.context = cast(PluginContext, TelegramContext(data_directory=tmp_path))
     here, other = Principal("console", getpass.getuser()), Principal("console", "somebody-else")
     assert await interface.export_person(here) is None
     assert await interface.erase_person(here) == 0

@@ -13,7 +13,7 @@ import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import structlog
@@ -26,7 +26,7 @@ from core.contracts.engine import EngineRequest, PromptMessage, Source
 from core.contracts.errors import EngineError, EngineRefused, EngineTimeout, EngineUnavailable, StorageUnavailable
 from core.contracts.json import Json, compact
 from core.contracts.schedule import Schedule
-from core.contracts.services import Database, Services
+from core.contracts.services import Database, PluginContext, Services
 from core.turn.stages.response_schema import response_schema
 from engines.openai import PLUGIN_CLASS
 from engines.openai.bounded_transport import MAX_REPLY_BYTES
@@ -120,7 +120,7 @@ async def started(
     server: ModelServer, *, kv: MemoryStore | None = None, **settings: Any
 ) -> AsyncIterator[OpenAIEngine]:
     engine = OpenAIEngine()
-    engine.context = Context(kv or MemoryStore())
+    engine.context = cast(PluginContext, Context(kv or MemoryStore()))
     engine.config = OpenAIEngine.Config(
         **{"api_key": KEY, "base_url": server.base_url, "model": "fake-1", **settings}
     )

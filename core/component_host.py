@@ -1,0 +1,73 @@
+"""What components are given while they live, made as they start and taken back as they stop."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from core.component_context import ComponentContext
+from core.contracts.services import Clock, Database, PluginContext
+from core.registry.component import Component, ComponentState
+from core.registry.shared_services import SharedServices
+from core.services.foreign import ForeignCalls
+from core.services.periodic import PeriodicJobs, jobs_of
+from core.services.schedule import StoredSchedule
+
+
+class ComponentHost:
+    """The contexts of the components of one app, and the periodic jobs of its plugins."""
+
+    def __init__(
+        self,
+        *,
+        home: Path,
+        timezone: str,
+        clock: Clock,
+        database: Database,
+        schedule: StoredSchedule,
+        foreign: ForeignCalls,
+        redeclare: Callable[[str], Awaitable[None]],
+    ) -> None:
+        """redeclare: reads the actions of a plugin again."""
+        self._home = home
+        self._timezone = timezone
+        self._clock = clock
+        self._database = database
+        self._schedule = schedule
+        self._redeclare = redeclare
+        self._contexts: dict[tuple[str, str], ComponentContext] = {}
+        self.services = SharedServices()
+        self.periodic = PeriodicJobs(foreign, timezone)
+
+    def make_context(self, kind: str, name: str) -> PluginContext:
+        """Return what a component is handed as `self.context`."""
+        context = ComponentContext(
+            kind=kind,
+            name=name,
+            home=self._home,
+            timezone=self._timezone,
+            clock=self._clock,
+            database=self._database,
+            schedule=self._schedule,
+            redeclare=self._redeclare,
+            shared_services=self.services,
+        )
+        self._contexts[kind, name] = context
+        return context
+
+    async def release_context(self, kind: str, name: str) -> None:
+        """Take back what the context of a component still holds."""
+        context = self._contexts.pop((kind, name), None)
+        if context is not None:
+            await context.release()
+
+    async def release_all(self) -> None:
+        """Take back what is still held by anyone."""
+        for kind, name in list(self._contexts):
+            await self.release_context(kind, name)
+
+    def component_changed(self, component: Component) -> None:
+        """Plan the periodic jobs of a plugin that is active, and those of no other."""
+        if component.kind == "plugin":
+            active = component.state is ComponentState.ACTIVE
+            self.periodic.add(component.name, jobs_of(component.instance) if active else [])
