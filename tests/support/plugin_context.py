@@ -44,7 +44,10 @@ class ManualClock:
 
 @dataclass(slots=True, kw_only=True)
 class FakePluginContext:
-    """What a plugin sees of `self.context`: the parts that tests of one plugin need. `jobs` are the background jobs that were ever spawned."""
+    """What a plugin sees of `self.context`: the parts that tests of one plugin need.
+
+    jobs: the background jobs that were ever spawned.
+    """
 
     name: str = "plugin"
     data_directory: Path = Path("/nonexistent")
