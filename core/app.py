@@ -21,7 +21,7 @@ from core.engine_choice import choose_engines
 from core.interface_base import InterfaceBase
 from core.ownership import ALL_DUTIES, Duty, Ownership
 from core.registry.components import Registry
-from core.registry.discovery import Found, discover
+from core.registry.discovery import Found, discover, given
 from core.served_interfaces import ServedInterfaces
 from core.services import inbox, moved_chats, outbox, reminders
 from core.services.budgets import budgets_of
@@ -48,12 +48,14 @@ from core.turn.keep_schedule import ScheduleKeeper
 from core.turn.outgoing import Outgoing
 from core.turn.people_actions import PeopleActions
 from core.turn.receive import Receiver
+from core.turn.rehearse import Rehearsal
 from core.turn.reroute_reminder import parts_instead
 from core.turn.summarize import Summaries
 
 log = structlog.get_logger("rekku.app")
 
 DRAIN_S = 10.0
+KINDS = ("plugin", "engine", "interface")
 NOTICED_WITHIN_S = 5.0
 NOTICED_WITHIN_APART_S = 0.5
 """How soon what another process has put into the tables is noticed, where processes share the work on purpose."""
@@ -65,9 +67,10 @@ class App:
     plugins, interfaces, engines: objects beside those that are found. serve: the names of the interfaces to start;
     None: all that are configured and need nobody at a terminal. duties: what this process does where several share
     one database server, by default all. database: in place of the settings' own, not started. reached:
-    called with the label of each point of the path that is passed. Starting raises RekkuError when the home or the
-    database cannot be used, or an engine is named that does not exist; a component that fails is reported and the
-    rest runs.
+    called with the label of each point of the path that is passed. rehearsal: given where nothing outside may be
+    touched. discovered: the kinds of components that are searched for; of the others there are those given alone.
+    Starting raises RekkuError when the home or the database cannot be used, or an engine is named that does not
+    exist; a component that fails is reported and the rest runs.
     """
 
     def __init__(
@@ -83,6 +86,8 @@ class App:
         duties: Collection[Duty] = ALL_DUTIES,
         database: StoredDatabase | None = None,
         reached: Callable[[str], None] = lambda label: None,
+        rehearsal: Rehearsal | None = None,
+        discovered: Collection[str] = KINDS,
     ) -> None:
         self.settings = settings
         self.clock: Clock = clock or SystemClock()
@@ -97,6 +102,8 @@ class App:
         self.schedule = StoredSchedule(self.database, self.clock)
         self._objects = {"plugin": tuple(plugins), "interface": tuple(interfaces), "engine": tuple(engines)}
         self._reached = reached
+        self._rehearsal = rehearsal
+        self._discovered = discovered
         self._stack = AsyncExitStack()
         self._jobs: set[asyncio.Task[None]] = set()
         self.host = ComponentHost(
@@ -182,14 +189,14 @@ class App:
             "plugin",
             [Found(kind="plugin", name=name, source="core", load=lambda o=o: o) for name, o in own.items()],  # type: ignore[misc]
         )
-        for kind in ("plugin", "engine", "interface"):
-            found = discover(
-                kind,
-                home=self.settings.home,
-                plugin_path=os.pathsep.join(map(str, self.settings.plugin_path)),
-                objects=self._objects[kind],
-            )
-            await self.registry.load(kind, found)
+        for kind in KINDS:
+            await self.registry.load(kind, self._found(kind))
+
+    def _found(self, kind: str) -> list[Found]:
+        if kind not in self._discovered:
+            return given(kind, self._objects[kind])
+        path = os.pathsep.join(map(str, self.settings.plugin_path))
+        return discover(kind, home=self.settings.home, plugin_path=path, objects=self._objects[kind])
 
     def choose_engines(self) -> Engines:
         """Return the loaded engines that can be used; a part of starting. See `core.engine_choice`."""
@@ -280,6 +287,7 @@ class App:
             summarize=Summaries(lambda: self.env, self._own).soon,
             reached=self._reached,
             figures=self.figures,
+            rehearsal=self._rehearsal,
         )
         self.dispatcher = Dispatcher(self.env, self.deliverer.settled, scan_every_s=noticed_s)
         self.schedule_keeper = ScheduleKeeper(self.env, self.dispatcher.scan_soon, look_every_s=noticed_s)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from typing import Annotated
 
 import typer
@@ -20,18 +21,23 @@ EngineName = Annotated[
     typer.Option("--engine", metavar="NAME", help="The engine to use, in place of REKKU_ENGINE.", show_default=False),
 ]
 
+DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Show what would be done: nothing outside is touched and nothing is kept."),
+]
 
-def chat(once: Once = None, engine: EngineName = None) -> None:
+
+def chat(once: Once = None, engine: EngineName = None, dry_run: DryRun = False) -> None:
     """Talk to Rekku in this terminal, or through a pipe.
 
     Whoever sits at the terminal is a trainer. Where standard input or output is no terminal, each line of standard
     input is one message, answered before the next is read. Replies go to stdout, everything else to stderr. The exit
     status is 0, or 1 when a turn failed or waits for an approval, whose id is printed.
     """
-    finish(lambda: _chat(once, engine))
+    finish(lambda: _chat(once, engine, dry_run))
 
 
-def _chat(once: str | None, engine: str | None) -> int:
+def _chat(once: str | None, engine: str | None, dry_run: bool) -> int:
     from core.commands.startup import LOG_FILE, begin_starting, log_kept, mask_of, settings_for, tell_warnings
 
     begin_starting()
@@ -42,14 +48,23 @@ def _chat(once: str | None, engine: str | None) -> int:
 
     settings = settings_for(engine)
     masker = mask_of(settings)
-    ensure_home(settings)
     at_terminal = once is None and all(s is not None and s.isatty() for s in (sys.stdin, sys.stdout))
-    log = settings.home / LOG_FILE if at_terminal else None
-    with log_kept(settings, masker, quiet="" if at_terminal else "WARNING", path=log):
+    with ExitStack() as stack:
+        if dry_run:
+            from core.commands.dry_run import dry_home
+
+            settings = stack.enter_context(dry_home(settings))
+        else:
+            ensure_home(settings)
+        log = settings.home / LOG_FILE if at_terminal else None
+        stack.enter_context(log_kept(settings, masker, quiet="" if at_terminal else "WARNING", path=log))
         tell_warnings(settings)
         try:
-            return run_to_the_end(converse(settings, masker, once=once, at_terminal=at_terminal, engine=engine))
+            return run_to_the_end(
+                converse(settings, masker, once=once, at_terminal=at_terminal, engine=engine, dry_run=dry_run)
+            )
         except Exception as error:  # whatever it is: it is raised again, with where to read more
             if log is not None:
                 error.add_note(f"The log is in {log}.")
             raise
+    raise AssertionError("the block above returns or raises")

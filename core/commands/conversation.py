@@ -16,6 +16,7 @@ from core.commands.exit_status import FAILED
 from core.commands.startup import end_starting, tell_failures
 from core.commands.stop_signals import StopAsked, StopSignals
 from core.commands.terminal_text import PROGRAM, complain
+from core.ownership import Duty
 from core.services.engines import EngineHandle
 from core.services.mask import Masker
 from core.settings import Settings
@@ -39,18 +40,23 @@ class Console(Protocol):
 
 
 async def converse(
-    settings: Settings, masker: Masker, *, once: str | None, at_terminal: bool, engine: str | None
+    settings: Settings,
+    masker: Masker,
+    *,
+    once: str | None,
+    at_terminal: bool,
+    engine: str | None,
+    dry_run: bool = False,
 ) -> int:
     """Hold a conversation, or hand in the messages of a batch; return the exit status.
 
-    once: the only message. engine: what was named on the command line, for the commands that are suggested.
+    once: the only message. engine: what was named on the command line, for the commands that are suggested. dry_run:
+    nothing outside is touched.
     """
     with StopSignals() as stop:
         try:
             async with AsyncExitStack() as stack:
-                app = await stop.unless_asked(
-                    stack.enter_async_context(App(settings, serve=(INTERFACE,), masker=masker))
-                )
+                app = await stop.unless_asked(stack.enter_async_context(_app(settings, masker, dry_run)))
                 end_starting()
                 tell_failures(app)
                 console = cast(Console, app.interface(INTERFACE))
@@ -68,6 +74,16 @@ async def converse(
         except StopAsked:
             return stop.status
         return stop.status or status
+
+
+def _app(settings: Settings, masker: Masker, dry_run: bool) -> App:
+    if not dry_run:
+        return App(settings, serve=(INTERFACE,), masker=masker)
+    from core.commands.dry_run import shown_rehearsal
+
+    # Without the scheduler: no periodic job of a plugin runs.
+    duties = (Duty.GATEWAY, Duty.WORKER)
+    return App(settings, serve=(INTERFACE,), masker=masker, duties=duties, rehearsal=shown_rehearsal(masker.text))
 
 
 async def _talk(console: Console, once: str | None, at_terminal: bool) -> int:
@@ -109,6 +125,8 @@ def banner(app: App) -> str:
                 lines.append(
                     f"The engine {component.name} is off: {missing}. Set it in {app.settings.home / '.env'}."
                 )
+    if app.env.rehearsal is not None:
+        lines.append("This is a dry run: nothing outside is touched, and nothing of it is kept.")
     lines += ["/help lists what it can do. Ctrl-D leaves, Alt-Enter starts a new line."]
     return "\n".join(lines)
 

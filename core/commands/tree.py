@@ -10,6 +10,7 @@ from core.commands import approvals, db, ledger, outbox, pairing, people, plugin
 from core.commands.chat import chat
 from core.commands.doctor import doctor
 from core.commands.health import health
+from core.commands.replay import replay
 from core.commands.run import run
 from core.commands.terminal_text import PROGRAM, say
 
@@ -47,6 +48,7 @@ def _rekku(version: Version = False) -> None:
 
 command_line.command("chat")(chat)
 command_line.command("run")(run)
+command_line.command("replay")(replay)
 command_line.command("doctor")(doctor)
 command_line.command("health")(health)
 command_line.add_typer(plugins.group, name="plugins")

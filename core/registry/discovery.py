@@ -71,11 +71,16 @@ def discover(
         for entry in filter(None, plugin_path.split(os.pathsep)):
             found += _in_folder(kind, Path(entry).expanduser())
         found += _entry_points(kind)
-    found += [_given(kind, thing) for thing in objects]
+    found += given(kind, objects)
     first: dict[str, Found] = {}
     for one in found:
         first.setdefault(one.source, one)
     return list(first.values())
+
+
+def given(kind: str, objects: Iterable[object]) -> list[Found]:
+    """Return components of a kind that were handed over: instances, classes or modules."""
+    return [_given(kind, thing) for thing in objects]
 
 
 def _in_package(kind: str, package: str, folder: Path) -> Iterator[Found]:

@@ -116,6 +116,14 @@ def find(conn: Any, approval_id: str) -> Approval | None:
     )
 
 
+def waiting_in(conn: Any, turn_id: int) -> list[Approval]:
+    """Return the approvals that a turn waits for."""
+    ids = conn.execute(
+        select(approvals.c.id).where(approvals.c.turn_id == turn_id, approvals.c.state == "waiting")
+    ).scalars()
+    return [approval for approval in (find(conn, id_) for id_ in list(ids)) if approval is not None]
+
+
 def decide(conn: Any, approval_id: str, state: str, scope: str, decided_by: str, now_ms: int) -> bool:
     """Approve or deny a waiting approval that has not expired; False when it is not waiting any more."""
     statement = (

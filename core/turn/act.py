@@ -116,6 +116,9 @@ class Acting:
     async def ask_approval(self, position: int, envelope: ActionEnvelope, decision: Decision) -> Outcome:
         if await self._write_first():
             return Outcome(status=OutcomeStatus.SKIPPED, reason=self._broken)
+        rehearsal = self._env.rehearsal
+        if rehearsal is not None and (instead := rehearsal.in_place_of_asking(envelope, decision.reason)):
+            return instead
         asked = approval_request(self._turn, self._env, position, envelope, decision)
         questions = [] if asked is None else await self._prepared(asked.questions)
         if asked is None or not questions:
@@ -156,6 +159,9 @@ class Acting:
         if isinstance(blocked, Block):
             outcome = Outcome(status=OutcomeStatus.DENIED, reason=blocked.reason)
             return await self.note(position, envelope, outcome)
+        rehearsal = self._env.rehearsal
+        if rehearsal is not None and (instead := rehearsal.in_place_of(spec, envelope)):
+            return await self.note(position, envelope, instead)
         entry = self._catalogue[envelope.type]
         running = RunningAction(self._turn, self._env, position, spec, self._tainted)
         started_at_ms = self._env.clock.now_ms()

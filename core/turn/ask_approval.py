@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 from core.contracts.actions import ActionEnvelope
 from core.contracts.deliveries import Button, Delivery
-from core.contracts.inputs import Role
+from core.contracts.inputs import Address, Input, InputKind, Principal, Role
 from core.contracts.policy import Decision
-from core.services import approvals
+from core.services import approvals, inbox
 from core.services.approvals import Approval
 from core.turn.environment import TurnEnvironment
 from core.turn.state import Turn
@@ -82,3 +83,18 @@ def _question(approval: Approval, turn: Turn) -> str:
         f"`/approve {approval.id}` (this once), `/approve {approval.id} turn` (for the rest of this turn) or "
         f"`/deny {approval.id}`. It expires in 15 minutes."
     )
+
+
+def give(conn: Any, approval: Approval, scope: str, by: str, now_ms: int) -> bool:
+    """Give an approval and let its turn go on; False when it is not waiting any more. scope: "once" or "turn"."""
+    continuation = Input(
+        kind=InputKind.CONTINUATION,
+        principal=Principal.parse(approval.principal),
+        address=Address.parse(approval.lane),
+        dedupe_key=f"approval:{approval.id}",
+        data={"approval_id": approval.id, "turn_id": approval.turn_id},
+    )
+    if not approvals.decide(conn, approval.id, "approved", scope, by, now_ms):
+        return False
+    inbox.put(conn, continuation, now_ms, passes_lanes=False)
+    return True

@@ -10,10 +10,11 @@ from pydantic import Field
 
 from core.ai_plugin_base import ActionContext, AIPluginBase, action
 from core.contracts.errors import ActionFailed
-from core.contracts.inputs import Address, Input, InputKind, Principal, Role
+from core.contracts.inputs import Address, Principal, Role
 from core.contracts.policy import Question
-from core.services import approvals, history, inbox
+from core.services import approvals, history
 from core.services.approvals import Approval
+from core.turn.ask_approval import give
 from core.turn.environment import TurnEnvironment
 from core.turn.stages.authorize import visible
 from core.turn.stages.read_command import usage
@@ -140,18 +141,10 @@ class CoreActions(AIPluginBase):
         approval = await self._waiting(ctx, id)
         env = self._env()
         now_ms = env.clock.now_ms()
-        continuation = Input(
-            kind=InputKind.CONTINUATION,
-            principal=Principal.parse(approval.principal),
-            address=Address.parse(approval.lane),
-            dedupe_key=f"approval:{approval.id}",
-            data={"approval_id": approval.id, "turn_id": approval.turn_id},
-        )
 
         def write(conn: Any) -> None:
-            if not approvals.decide(conn, id, "approved", scope, str(ctx.principal), now_ms):
+            if not give(conn, approval, scope, str(ctx.principal), now_ms):
                 raise ActionFailed(f"The approval {id} is not waiting any more.")
-            inbox.put(conn, continuation, now_ms, passes_lanes=False)
 
         ctx.write(write)
         return f"Approved: {approval.envelope.type}."

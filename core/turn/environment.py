@@ -24,6 +24,7 @@ from core.services.retention import Retention
 from core.services.schedule import StoredSchedule
 from core.services.tokens import TokenEstimate
 from core.turn.outgoing import Outgoing
+from core.turn.rehearse import Rehearsal
 
 __all__ = ["Entry", "Generation", "Limits", "TurnEnvironment"]
 
@@ -44,6 +45,7 @@ class TurnEnvironment:
 
     owner: this process's name on leases. reached: called with the label of each point of the path that is passed,
     so that tests can stop the process there. show: shows an ephemeral sign of life. figures: what is counted.
+    rehearsal: what external actions are answered with where nothing outside may be touched.
     """
 
     owner: str
@@ -69,6 +71,7 @@ class TurnEnvironment:
     summarize: Callable[[TurnContext], None]
     reached: Callable[[str], None]
     figures: Figures
+    rehearsal: Rehearsal | None = None
 
     def committed(self, rows: list[tuple[int, str]]) -> None:
         """Tell those who wait for rows that a transaction has written: these in the outbox, and reminders."""

@@ -1,0 +1,104 @@
+"""`rekku replay`: a recorded turn once more, against the plugins of today."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from core.commands.exit_status import FAILED, CommandFailed, finish
+from core.commands.options import AsJson
+
+if TYPE_CHECKING:
+    from core.replay.recording import Recording
+    from core.replay.replayed import Replay
+    from core.settings import Settings
+
+TurnNumber = Annotated[
+    int, typer.Argument(metavar="TURN", help="The number that `ledger list` shows.", show_default=False)
+]
+AsTest = Annotated[
+    Path | None,
+    typer.Option("--pytest", metavar="FILE", help="Write the turn as a test, and run nothing.", show_default=False),
+]
+
+
+def replay(turn: TurnNumber, pytest: AsTest = None, as_json: AsJson = False) -> None:
+    """Run a recorded turn again, with the replies that the model gave then, and show what comes out differently.
+
+    Nothing outside is touched and nothing is kept: external actions are answered with what became of them then.
+    Works beside a running process. The exit status is 0 when all came out as it did, 1 when something differs.
+    """
+    finish(lambda: _replay(turn, pytest, as_json))
+
+
+def _replay(turn: int, pytest: Path | None, as_json: bool) -> int:
+    from core.commands.startup import log_kept, mask_of, settings_for
+    from core.commands.terminal_text import say, say_json
+
+    settings = settings_for()
+    recording = _recording(settings, turn)
+    if pytest is not None:
+        _write(pytest, recording, settings)
+        say(f"{pytest} holds turn {turn}. Run it with `python -m pytest {pytest}`.")
+        return 0
+    with log_kept(settings, mask_of(settings), quiet="ERROR"), contextlib.redirect_stdout(sys.stderr):
+        came = asyncio.run(_run(settings, recording))
+    differences = came.differences()
+    if as_json:
+        shown = [{"where": each.where, "then": each.then, "now": each.now} for each in differences]
+        say_json({"turn": turn, "state": came.state, "actions": len(came.actions), "differences": shown})
+    else:
+        say("\n".join([*map(str, differences), _sentence(came, len(differences))]))
+    return FAILED if differences else 0
+
+
+def _sentence(came: Replay, differences: int) -> str:
+    turn = came.recording.turn
+    what = f"{len(came.recording.replies)} recorded replies, {len(came.actions)} actions"
+    if not differences:
+        return f"Turn {turn} came out as it did then: {what}."
+    return f"Turn {turn} came out differently in {differences} place{'' if differences == 1 else 's'}: {what}."
+
+
+def _recording(settings: Settings, turn: int) -> Recording:
+    from core.commands.loaded import loaded_app
+    from core.commands.policy_explanation import known_role
+    from core.commands.stored import read_stored, stored_roles
+    from core.contracts.inputs import Principal
+    from core.replay.recording import NoRecording, Recording, read_recording
+
+    try:
+        found = Recording.from_json(read_stored(settings, lambda conn: read_recording(conn, turn, "").as_json()))
+    except NoRecording as error:
+        raise CommandFailed(str(error), cure=error.cure) from error
+    role = known_role(loaded_app(settings), Principal.parse(found.principal), stored_roles(settings))
+    return Recording.from_json(found.as_json() | {"role": role.value})
+
+
+async def _run(settings: Settings, recording: Recording) -> Replay:
+    from core.replay.copied_home import DATABASE, copy_database
+    from core.replay.replayed import replay_turn
+
+    with tempfile.TemporaryDirectory(prefix="rekku-replay-") as name:
+        copied = await copy_database(settings, Path(name))
+        return await replay_turn(recording, settings, database=Path(name) / DATABASE if copied else None)
+
+
+def _write(path: Path, recording: Recording, settings: Settings) -> None:
+    from core.replay.written_test import written_test
+
+    own = settings.home / "plugins"
+    folders = [*settings.plugin_path, *([own] if own.is_dir() else [])]
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(written_test(recording, folders))
+    except FileExistsError:
+        raise CommandFailed(f"{path} is there already.", cure="Name another file.") from None
+    except OSError as error:
+        raise CommandFailed(f"{path} cannot be written: {error.strerror}.") from error

@@ -1,0 +1,42 @@
+"""A run that touches nothing outside: what stands for the world in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from core.contracts.actions import ActionEnvelope, ActionSpec, Effect
+from core.contracts.outcomes import Outcome, OutcomeStatus
+
+WOULD_RUN = "Nothing was done, this is a dry run: it would be run now."
+WOULD_ASK = "Nothing was done, this is a dry run: it would wait for an approval now. {reason}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsal:
+    """What external actions are answered with in place of being run.
+
+    outcomes: what became of actions when it was for real, by their hash. asks: whether what needs an approval is put
+    to who may give it; otherwise it is told as well. tell: is told of each action that would be run, or asked for.
+    """
+
+    outcomes: Mapping[str, Outcome] = field(default_factory=dict)
+    asks: bool = False
+    tell: Callable[[str, ActionEnvelope], None] = lambda what, envelope: None
+
+    def in_place_of(self, spec: ActionSpec, envelope: ActionEnvelope) -> Outcome | None:
+        """Return what an action is answered with, None when it may run: it reads, or writes to the database alone."""
+        before = self.outcomes.get(envelope.hash)
+        if before is not None and (spec.effect is Effect.EXTERNAL or spec.reads_outside):
+            return before
+        if spec.effect is not Effect.EXTERNAL:
+            return None
+        self.tell("would be run", envelope)
+        return Outcome(status=OutcomeStatus.SKIPPED, reason=WOULD_RUN)
+
+    def in_place_of_asking(self, envelope: ActionEnvelope, reason: str) -> Outcome | None:
+        """Return what an action is answered with that needs an approval; None when it is to be asked for."""
+        if self.asks:
+            return None
+        self.tell("would wait for an approval", envelope)
+        return Outcome(status=OutcomeStatus.SKIPPED, reason=WOULD_ASK.format(reason=reason).strip())
