@@ -13,7 +13,7 @@ import structlog
 
 from core.component_host import ComponentHost
 from core.contracts.inputs import Accepted, Address, Input
-from core.contracts.prompts import Budget
+from core.contracts.prompts import Budget, CatalogueBudget
 from core.contracts.services import Clock
 from core.core_jobs import core_jobs
 from core.engine_base import EngineBase
@@ -266,6 +266,7 @@ class App:
                 context=prompt.context_tokens,
                 context_per_plugin=prompt.per_plugin_context_chars,
             ),
+            catalogue=CatalogueBudget(room=prompt.catalogue_bytes, whole=prompt.whole_actions),
             limits=Limits(
                 corrector_retries=settings.corrector_retries,
                 engine_deadline_s=settings.engine_deadline_s,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import quote, unquote
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StrictInt, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StrictInt, StrictStr, ValidationInfo, field_validator
 
 from core.contracts.json import JsonObject
 from core.settings.backup import BackupSettings
@@ -74,6 +74,15 @@ class PromptSettings(BaseModel):
     )
     per_plugin_context_chars: StrictInt = Field(
         default=600, ge=0, le=100_000, description="Characters of that which one plugin may add."
+    )
+    catalogue_bytes: StrictInt = Field(
+        default=6000,
+        ge=1000,
+        le=1_000_000,
+        description="Bytes that all actions together may take; beyond, some are named only, and asked about.",
+    )
+    whole_actions: tuple[StrictStr, ...] = Field(
+        default=(), description='Actions to be told whole before others, as `["create_reminder", "terminal*"]`.'
     )
 
 

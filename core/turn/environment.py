@@ -9,7 +9,7 @@ from core.contracts.deliveries import Activity
 from core.contracts.hooks import TurnContext
 from core.contracts.inputs import Role
 from core.contracts.policy import Rule
-from core.contracts.prompts import Budget
+from core.contracts.prompts import Budget, CatalogueBudget
 from core.contracts.services import Clock, Database
 from core.registry.catalogue import CatalogueEntry as Entry
 from core.registry.catalogue import Generation
@@ -59,6 +59,7 @@ class TurnEnvironment:
     outgoing: Outgoing
     tokens: TokenEstimate
     budget_tokens: Budget
+    catalogue: CatalogueBudget
     limits: Limits
     budgets: Mapping[Role, RoleBudget]
     show: Callable[[Activity], Awaitable[None]]

@@ -144,9 +144,16 @@ async def answer(turn: Turn, env: TurnEnvironment, generation: Generation, promp
             return await act(turn, env, generation, actions, conversation.tainted)
         if turn.entries and conversation.replayed and None not in merged.actions:
             return await go_on(turn, env, generation, merged, checked, conversation.tainted)
-        request = correction_request(prompt.request, reply.text, checked)
+        request = correction_request(prompt.request, reply.text, checked, lacked(merged, checked, prompt.untold))
     await conversation.recorded()
     return StepResult(failure=GAVE_UP, tainted=conversation.tainted)
+
+
+def lacked(merged: ParsedReply, checked: ParsedReply, untold: Mapping[str, str]) -> list[str]:
+    """Return what the model was not told of the actions that it got wrong."""
+    wrong = [before for before, now in zip(merged.actions, checked.actions, strict=True) if now is None]
+    types = dict.fromkeys(before.type for before in wrong if before is not None)
+    return [untold[type_] for type_ in types if type_ in untold]
 
 
 async def go_on(
