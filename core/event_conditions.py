@@ -89,7 +89,9 @@ def condition_of(text: object) -> Condition:
     if kind == "regex" and rest:
         return regex(rest)
     close = get_close_matches(kind, _KINDS, n=1)
-    hint = f"did you mean {close[0]}?" if close and close[0] != kind else 'write "always", "wake_word: …" or "regex: …"'
+    hint = (
+        f"did you mean {close[0]}?" if close and close[0] != kind else 'write "always", "wake_word: …" or "regex: …"'
+    )
     raise ValueError(f"{text!r:.80} is no condition; {hint}")
 
 

@@ -43,6 +43,4 @@ def matches(pattern: str, name: str) -> bool:
         if len(found) <= len(wanted):
             return False
         found = found[: len(wanted)]
-    return len(wanted) == len(found) and all(
-        want in (ONE, have) for want, have in zip(wanted, found, strict=True)
-    )
+    return len(wanted) == len(found) and all(want in (ONE, have) for want, have in zip(wanted, found, strict=True))

@@ -164,7 +164,9 @@ def _condition_text(text: object) -> Any:
 
 def _priority(priority: object) -> int:
     if isinstance(priority, bool) or not isinstance(priority, int):
-        raise _Refused(what=f"the priority {priority!r:.80} is no whole number", cure="Write 50, say; lower is first.")
+        raise _Refused(
+            what=f"the priority {priority!r:.80} is no whole number", cure="Write 50, say; lower is first."
+        )
     return priority
 
 

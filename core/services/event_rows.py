@@ -60,7 +60,9 @@ def listing(
         page = select(events).where(and_(*where, *older)).order_by(events.c.id.desc()).limit(PAGE)
         rows = conn.execute(page).all()
         found += [
-            record for record in map(_record, rows) if concerns(record, name=name, plugin=plugin, correlation=correlation)
+            record
+            for record in map(_record, rows)
+            if concerns(record, name=name, plugin=plugin, correlation=correlation)
         ]
         if len(rows) < PAGE:
             break

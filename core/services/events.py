@@ -270,9 +270,7 @@ class EventBus:
         check_size(plain)
         return self._made(name, plain, source, "", "")
 
-    def _made(
-        self, name: str, data: JsonObject, source: str, correlation: str, after: str
-    ) -> tuple[Event, str, str]:
+    def _made(self, name: str, data: JsonObject, source: str, correlation: str, after: str) -> tuple[Event, str, str]:
         """Return an event with its cause, and whose it is (principal, lane)."""
         cause: Cause | None = current_cause.get()
         if cause is not None and correlation and cause.correlation_id != correlation:
@@ -310,7 +308,9 @@ class EventBus:
         self._record(event, EventEnd.REJECTED, reason, [], principal, lane)
         return Handled(event=event, end=EventEnd.REJECTED, reason=reason)
 
-    def _record(self, event: Event, end: EventEnd, reason: str, runs: Sequence[HandlerRun], whose: str, lane: str) -> None:
+    def _record(
+        self, event: Event, end: EventEnd, reason: str, runs: Sequence[HandlerRun], whose: str, lane: str
+    ) -> None:
         if event.source != "core" or any(run.stage is EventStage.FILTER for run in runs):
             event = replace(event, data=bounded(event.data, self._masker))
         self.history.add(
