@@ -128,8 +128,8 @@ def on(
 
     pattern: a name, or one with `*` for a segment, or `**` at its end for all the rest. when: `always`,
     `wake_word(...)`, `regex(...)` or a function of the event. stage: "validate" (may answer Reject), "filter" (may
-    answer Drop or the data anew) or "handle" (may answer Stop). Lower priorities are called first; timeout_s: seconds.
-    A method may have several. Mistakes are errors of the plugin's load.
+    answer Drop or the data anew) or "handle" (may answer Stop). Lower priorities are called first. timeout_s:
+    seconds. A method may have several. Mistakes are errors of the plugin's load.
     """
     mark = EventMark(pattern=pattern, when=when, stage=stage, priority=priority, timeout_s=timeout_s)
 

@@ -1,8 +1,8 @@
 """Patterns over the names of events.
 
-A pattern is dotted like a name. `*` stands for exactly one segment, wherever it is: `turn.*` is `turn.started` and not
-`turn.step.ended`. `**` at the end stands for one segment or more: `lamp.**` is `lamp.on` and `lamp.kitchen.on`; alone
-it is every event. There is nothing like `turn.st*`.
+A pattern is dotted like a name. `*` stands for exactly one segment, wherever it is: `turn.*` is `turn.started` and
+not `turn.step.ended`. `**` at the end stands for one segment or more: `lamp.**` is `lamp.on` and `lamp.kitchen.on`;
+alone it is every event. There is nothing like `turn.st*`.
 """
 
 from __future__ import annotations

@@ -90,7 +90,7 @@ EventCondition: TypeAlias = Callable[[Event], Any]
 
 
 class EventEnd(StrEnum):
-    """What became of an event. HANDLED: it was put to every handler, if there were any. CANCELLED: its emitter was."""
+    """What became of an event. HANDLED: it was put to every handler there is. CANCELLED: its emitter was."""
 
     HANDLED = "handled"
     STOPPED = "stopped"
@@ -128,7 +128,7 @@ class HandlerRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handled:
-    """What became of an event. event: as the last handlers saw it. reason: why it was rejected, dropped or stopped."""
+    """What became of an event. event: as the last handlers saw it. reason: why it ended before them all."""
 
     event: Event
     end: EventEnd

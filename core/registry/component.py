@@ -40,7 +40,8 @@ class Component:
 
     source: where it was found; folder: its files are below this. reason, stage: why and where it failed.
     since_ms: when it came into its state, UTC milliseconds.
-    instance: what was constructed; None unless it was loaded. config, requires, entries, hooks, handlers: what it declared.
+    instance: what was constructed; None unless it was loaded. config, requires, entries, hooks, handlers: what it
+    declared.
     """
 
     kind: str

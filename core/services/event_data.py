@@ -18,7 +18,7 @@ CUT = "… (cut: {count} characters in all)"
 LEFT_OUT = "… (left out)"
 
 _MASKED_AT_ONCE = 64 * 1024
-"""Characters: a secret is masked whole before the cut, and a text of megabytes is not searched for what is cut off."""
+"""Characters: a secret is masked whole before the cut, and what is cut off anyway is not searched."""
 
 
 @dataclass(slots=True, kw_only=True)

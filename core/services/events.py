@@ -309,12 +309,12 @@ class EventBus:
         return Handled(event=event, end=EventEnd.REJECTED, reason=reason)
 
     def _record(
-        self, event: Event, end: EventEnd, reason: str, runs: Sequence[HandlerRun], whose: str, lane: str
+        self, event: Event, end: EventEnd, reason: str, runs: Sequence[HandlerRun], principal: str, lane: str
     ) -> None:
         if event.source != "core" or any(run.stage is EventStage.FILTER for run in runs):
             event = replace(event, data=bounded(event.data, self._masker))
         self.history.add(
-            EventRecord(event=event, end=end, reason=reason, runs=tuple(runs), principal=whose, lane=lane)
+            EventRecord(event=event, end=end, reason=reason, runs=tuple(runs), principal=principal, lane=lane)
         )
 
 

@@ -1,4 +1,4 @@
-"""What is kept for how long: history, turns with their ledger, deliveries and events are pruned a small batch at a time.
+"""What is kept for how long: history, turns with their ledger, deliveries, events: pruned a small batch at a time.
 
 A pass walks a table from its oldest row by id, which grows with time, so that no index is needed: a page is read
 beside the writer, and what of it is old and needed by nobody is deleted in a transaction of its own. A run takes a

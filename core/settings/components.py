@@ -18,7 +18,7 @@ class ComponentTable:
     values: its own keys, expanded, to be checked against its `Config`. error: why the table cannot be used, which
     concerns that component alone; "" when it can. enabled: `enabled`. priority: `priority`, where the hooks of a
     plugin stand among those of others (lower first); None leaves it to the plugin. events: `events` of a plugin, by
-    the pattern or the method of a handler: what holds for it in place of what the plugin says, checked as it is loaded.
+    the pattern or the method of a handler: what holds in place of what the plugin says, checked as it is loaded.
     """
 
     values: JsonObject = field(default_factory=dict, repr=False)

@@ -1,4 +1,4 @@
-"""The end of a conversation: `session.closed`, then `conversation.complete` with what was said, once it is committed."""
+"""The end of a conversation: `session.closed`, then `conversation.complete`, once it is committed."""
 
 from __future__ import annotations
 
