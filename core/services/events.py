@@ -92,7 +92,7 @@ class EventBus:
             if event.depth > MOST_DEPTH:
                 self._refuse(event, principal, lane)
                 return None
-            if len(self._waiting) >= self._most_waiting:
+            while len(self._waiting) >= self._most_waiting:
                 self._waiting.popleft()
                 self.lost += 1
                 if self.lost % REPORT_EVERY == 1:
