@@ -220,6 +220,7 @@ class App:
         if (gone := self._ownership.predecessors) is not None:
             await self.database.transact(lambda conn: _expire_leases(conn, gone), durable=False)
         self._stack.push_async_callback(self._cancel_jobs)
+        self.events.post("config.loaded", told_settings(settings))
         await self.load()
         self._engines = self.choose_engines()
         self._stack.push_async_callback(self._engines.stop)
@@ -230,8 +231,7 @@ class App:
         # Plugins may need what an interface brings and the other way round; actions are there before inputs come.
         await self.registry.start_plugins()
         self._stack.push_async_callback(self._stop_plugins)
-        # Those who are to hear of the start have started by now; while they stop, what is left is told.
-        self.events.post("config.loaded", told_settings(settings))
+        # Those who are to hear of the start have started by now; before they stop, what is left is told.
         self.events.start()
         self._stack.push_async_callback(self.events.stop, EVENTS_DRAIN_S)
         self._stack.push_async_callback(self._served.stop)

@@ -49,7 +49,7 @@ def tail(
 ) -> None:
     """Show the newest kept events and each that follows, until Ctrl-C."""
     _check(name)
-    finish(lambda: _tail({"name": name, "plugin": plugin, "correlation": correlation}, as_json, limit))
+    finish(lambda: follow({"name": name, "plugin": plugin, "correlation": correlation}, as_json, limit))
 
 
 def _check(pattern: str) -> None:
@@ -77,9 +77,8 @@ def _list(asked: dict[str, str], as_json: bool, limit: int) -> int:
     return 0
 
 
-def _tail(
-    asked: dict[str, str], as_json: bool, limit: int, pause: Callable[[float], None] = time.sleep
-) -> int:
+def follow(asked: dict[str, str], as_json: bool, limit: int, pause: Callable[[float], None] = time.sleep) -> int:
+    """Show the newest rows and each that follows; `pause` is called between two looks."""
     from core.commands.startup import settings_for
     from core.commands.terminal_text import on_one_line, say
     from core.contracts.json import compact
@@ -90,7 +89,9 @@ def _tail(
         while True:
             for row in reversed(_read(settings, asked, most, after)):
                 after = max(after, row["row"])
-                say(compact(_without_row(row)) if as_json else on_one_line("  ".join(map(str, _cells(settings, row)))))
+                say(
+                    compact(_without_row(row)) if as_json else on_one_line("  ".join(map(str, _cells(settings, row))))
+                )
             most = MOST_ROWS
             pause(LOOK_AGAIN_S)
     except KeyboardInterrupt:

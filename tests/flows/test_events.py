@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+from typer.testing import CliRunner
+
 from core.ai_plugin_base import AIPluginBase, Event, on
+from core.commands import events
+from core.commands.tree import command_line
 from core.contracts.core_events import CORE_EVENTS
 from core.contracts.errors import CannotDeliver
 from core.contracts.events import EventEnd, HandlerEnd
@@ -303,9 +310,7 @@ async def test_what_is_configured_for_a_handler_holds() -> None:
     listener = Listener()
     table = ComponentTable(events={"**": {"when": "regex: ^hello"}})
     settings: dict[str, Any] = {"components": {"plugins": {"listener": table}}}
-    async with running_app(
-        plugins=[listener], engine=ScriptedEngine(message("hi")), **settings
-    ) as kit:
+    async with running_app(plugins=[listener], engine=ScriptedEngine(message("hi")), **settings) as kit:
         await kit.interface.ask("hello there")
         await told(kit)
     assert {event.name for event in listener.heard} == {"input.received", "turn.started"}
@@ -352,3 +357,73 @@ async def test_nothing_is_kept_unless_it_is_wanted() -> None:
         await kit.app.events.settled()
         await kit.app.kept_events.written()
         assert await kit.rows("SELECT id FROM events") == []
+
+
+def rekku(home: Path, *arguments: str) -> tuple[int, str, str]:
+    """Run a command of `rekku events`; return its exit status, and what it said."""
+    result = CliRunner().invoke(command_line, ["events", *arguments], env={"REKKU_HOME": str(home)})
+    return result.exit_code, result.stdout, result.stderr
+
+
+async def test_kept_events_are_listed_by_name_plugin_and_correlation(tmp_path: Path) -> None:
+    listener = Listener()
+    async with running_app(
+        plugins=[listener], engine=ScriptedEngine(message("hi")), home=tmp_path, events=EventSettings(keep=True)
+    ) as kit:
+        await kit.interface.ask("hello")
+        await listener.context.events.emit("listener.noted", {"what": "a lamp"})
+    in_thread = asyncio.to_thread
+    code, out, _ = await in_thread(rekku, tmp_path, "list", "--name", "turn.*")
+    assert code == 0
+    assert [line.split()[2] for line in out.splitlines()[1:]] == ["turn.completed", "turn.started"]
+    assert "listener.hear: ran" in out
+    _, out, _ = await in_thread(rekku, tmp_path, "list", "--json", "--correlation", "turn-1", "--limit", "1000")
+    rows = json.loads(out)
+    assert {row["correlation_id"] for row in rows} == {"turn-1"}
+    assert rows[-1]["name"] == "turn.started"
+    assert rows[-1]["runs"][0].keys() == {"plugin", "handler", "stage", "end", "reason", "took_ms"}
+    _, out, _ = await in_thread(rekku, tmp_path, "list", "--json", "--plugin", "Listener")
+    assert json.loads(out) == []
+    _, out, _ = await in_thread(rekku, tmp_path, "list", "--json", "--plugin", "listener", "--name", "listener.**")
+    assert [row["data"] for row in json.loads(out)] == [{"what": "a lamp"}]
+    code, _, error = await in_thread(rekku, tmp_path, "list", "--name", "turn")
+    assert (code, "no dot" in error) == (2, True)
+
+
+async def test_tail_shows_each_event_once_and_those_that_follow(tmp_path: Path) -> None:
+    kept: dict[str, Any] = {"home": tmp_path, "events": EventSettings(keep=True)}
+    async with running_app(engine=ScriptedEngine(message("hi")), **kept) as kit:
+        await kit.interface.ask("hello")
+    looks = 0
+
+    def pause(seconds: float) -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            asyncio.run(again())
+        if looks == 3:
+            raise KeyboardInterrupt
+
+    async def again() -> None:
+        async with running_app(engine=ScriptedEngine(message("hi")), **kept) as kit:
+            await kit.interface.ask("and again")
+
+    said = io.StringIO()
+
+    def tail() -> int:
+        asked = {"name": "turn.started", "plugin": "", "correlation": ""}
+        with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(said):
+            patch.setenv("REKKU_HOME", str(tmp_path))
+            return events.follow(asked, True, 10, pause)
+
+    assert await asyncio.to_thread(tail) == 0
+    assert [json.loads(line)["data"]["text"] for line in said.getvalue().splitlines()] == ["hello", "and again"]
+
+
+async def test_where_nothing_is_kept_the_command_says_how_to(tmp_path: Path) -> None:
+    async with running_app(home=tmp_path):
+        pass
+    code, _, error = await asyncio.to_thread(rekku, tmp_path, "list")
+    assert code == 1
+    assert "keep = true" in error
+    assert str(tmp_path / "rekku.toml") in error
