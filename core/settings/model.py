@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,6 +16,7 @@ from core.contracts.json import JsonObject
 from core.settings.backup import BackupSettings
 from core.settings.budgets import UNLIMITED, BudgetSettings
 from core.settings.components import ComponentTable
+from core.settings.events import EventSettings
 from core.settings.retention import RetentionSettings
 from core.settings.secrets import SHORTEST_SECRET, secret_values, url_password
 from core.settings.timezone import system_timezone
@@ -251,6 +253,7 @@ class Settings(BaseModel):
     budgets: BudgetSettings = Field(default=BudgetSettings(), description="`[budgets]`, by role.")
     retention: RetentionSettings = Field(default=RetentionSettings(), description="`[retention]`.")
     backup: BackupSettings = Field(default=BackupSettings(), description="`[backup]`.")
+    events: EventSettings = Field(default=EventSettings(), description="`[events]`.")
     policy_rules: tuple[JsonObject, ...] = Field(default=(), description="`[[policy.rules]]`, for `read_rules`.")
     components: Mapping[str, Mapping[str, ComponentTable]] = Field(
         default_factory=dict, repr=False, description="Tables by kind (plugins, interfaces, engines) and name."
@@ -324,9 +327,7 @@ class Settings(BaseModel):
         }
         if not own:
             return table
-        return ComponentTable(
-            values={**table.values, **own}, error=table.error, enabled=table.enabled, priority=table.priority
-        )
+        return replace(table, values={**table.values, **own})
 
     def secrets(self) -> dict[str, str]:
         """Return every secret value that is known, by a name that may be shown: what has to be masked."""
@@ -355,7 +356,8 @@ class Settings(BaseModel):
             (key, _shown(getattr(self, attribute)), self.sources.get(key, self._source(attribute)))
             for attribute, key in KEYS.items()
         ]
-        for table, values in (("prompt", self.prompt), ("retention", self.retention), ("backup", self.backup)):
+        tables = {"prompt": self.prompt, "retention": self.retention, "backup": self.backup, "events": self.events}
+        for table, values in tables.items():
             for key, value in values:
                 name = f"{table}.{key}"
                 shown = UNLIMITED if value is None else str(value)

@@ -90,8 +90,8 @@ class CoreActions(AIPluginBase):
     @action(name="core_new", effect="local", permission="anyone", command="new", model=False)
     async def new(self, ctx: ActionContext) -> str:
         """Begin a new conversation: what was said before is not shown to the model any more."""
-        now_ms = self._env().clock.now_ms()
-        ctx.write(lambda conn: history.close_session(conn, str(ctx.address), now_ms))
+        env = self._env()
+        ctx.write(env.closed_sessions.close(ctx.address, ctx.principal, env.clock.now_ms()))
         return "A new conversation begins."
 
     @action(name="core_status", effect="read", permission="user", command="status", model=False, passes_lanes=True)

@@ -15,6 +15,7 @@ from core.registry.catalogue import CatalogueEntry as Entry
 from core.registry.catalogue import Generation
 from core.services.budgets import RoleBudget
 from core.services.engines import Engines
+from core.services.events import EventBus
 from core.services.figures import Figures
 from core.services.foreign import ForeignCalls
 from core.services.hooks import HookRunner
@@ -23,6 +24,7 @@ from core.services.people import People
 from core.services.retention import Retention
 from core.services.schedule import StoredSchedule
 from core.services.tokens import TokenEstimate
+from core.turn.close_session import ClosedSessions
 from core.turn.outgoing import Outgoing
 
 __all__ = ["Entry", "Generation", "Limits", "TurnEnvironment"]
@@ -44,6 +46,7 @@ class TurnEnvironment:
 
     owner: this process's name on leases. reached: called with the label of each point of the path that is passed,
     so that tests can stop the process there. show: shows an ephemeral sign of life. figures: what is counted.
+    events: takes in what is told of the turn. closed_sessions: conversations that are told of once they have ended.
     """
 
     owner: str
@@ -70,10 +73,13 @@ class TurnEnvironment:
     summarize: Callable[[TurnContext], None]
     reached: Callable[[str], None]
     figures: Figures
+    events: EventBus
+    closed_sessions: ClosedSessions
 
     def committed(self, rows: list[tuple[int, str]]) -> None:
-        """Tell those who wait for rows that a transaction has written: these in the outbox, and reminders."""
+        """Tell those who wait for what a transaction has written: the outbox, reminders, ends of conversations."""
         self.wake_outbox(rows)
+        self.closed_sessions.committed()
         if self.schedule.touched:
             self.schedule.touched = False
             self.wake_schedule()

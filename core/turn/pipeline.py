@@ -33,6 +33,7 @@ from core.turn.stages.run_actions import run_actions
 from core.turn.stages.tell_outcome import tell_outcome
 from core.turn.stages.validate_actions import validate_actions
 from core.turn.state import StepResult, Turn
+from core.turn.tell_events import tell_session
 from core.turn.undo import UNDO_ACTION, undone_meanwhile, what_is_undone
 from core.turn.write_pending import WriteFailed
 
@@ -90,6 +91,7 @@ async def take_step(turn: Turn, env: TurnEnvironment, cache: CatalogueTextCache)
             turn.session = dataclasses.replace(
                 turn.session, engine=view.engine, model=view.model, persona=view.persona
             )
+    tell_session(env, turn)
     if env.hooks.has("transform_input") and not turn.transformed:
         turn.transformed = True
         changed = await env.hooks.chain("transform_input", turn.context(), turn.input)
