@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,15 @@ def settings_of(home: Path, base_url: str, *, mode: str = "json_schema", **more:
 
 
 def installation(
-    home: Path, base_url: str, chats: Chats, *, mode: str = "json_schema", database: StoredDatabase | None = None
+    home: Path,
+    base_url: str,
+    chats: Chats,
+    *,
+    mode: str = "json_schema",
+    database: StoredDatabase | None = None,
+    plugins: Iterable[object] = (),
 ) -> App:
     """Return an app that is not started, with an interface that has no platform."""
-    return App(settings_of(home, base_url, mode=mode), interfaces=[chats], serve=(), database=database)
+    return App(
+        settings_of(home, base_url, mode=mode), interfaces=[chats], plugins=plugins, serve=(), database=database
+    )

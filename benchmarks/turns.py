@@ -20,6 +20,7 @@ from benchmarks.conversations import conversations
 from benchmarks.databases import databases
 from benchmarks.disk import disk
 from benchmarks.figures import Figure, table
+from benchmarks.many_actions import many_actions
 from benchmarks.prompt_size import prompt_size
 from benchmarks.reminders import lateness
 from benchmarks.server_process import ROOT, bot_api_process, model_process
@@ -66,6 +67,7 @@ def _measured(directory: Path, arguments: argparse.Namespace) -> list[Figure]:
         figures += asyncio.run(databases(directory / "databases", base_url, turns=arguments.turns // 2))
         figures += asyncio.run(disk(directory))
         figures += asyncio.run(prompt_size(directory))
+        figures += asyncio.run(many_actions(directory))
         figures += asyncio.run(lateness(directory / "reminders"))
         figures += startup(directory, base_url, starts=arguments.starts)
     return figures

@@ -13,11 +13,13 @@ from pydantic import BaseModel
 from core.contracts.actions import ActionContext, DisplayHints, Effect, Permission, Untrusted
 from core.contracts.deliveries import Health
 from core.contracts.errors import ActionFailed, DeclarationError, RetryAction
+from core.contracts.events import Drop, Event, EventCondition, Reject, Stop
 from core.contracts.hooks import HOOKS, Block, Intercept, TurnContext
 from core.contracts.inputs import Principal
 from core.contracts.json import Json, JsonObject
 from core.contracts.services import PluginContext
-from core.declarations import ActionMark, DeclaredAction, EveryMark, HookMark, declare_action
+from core.declarations import ActionMark, DeclaredAction, EventMark, EveryMark, HookMark, declare_action
+from core.event_conditions import always, regex, wake_word
 from core.own_thread import in_own_thread
 
 __all__ = [
@@ -25,14 +27,22 @@ __all__ = [
     "ActionContext",
     "ActionFailed",
     "Block",
+    "Drop",
+    "Event",
     "Intercept",
+    "Reject",
     "RetryAction",
+    "Stop",
     "TurnContext",
     "Untrusted",
     "action",
+    "always",
     "current_action",
     "every",
     "hook",
+    "on",
+    "regex",
+    "wake_word",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -101,6 +111,31 @@ def hook(name: str, priority: int = 100) -> Callable[[F], F]:
 
     def decorate(function: F) -> F:
         function._rekku_hook = HookMark(name=name, priority=priority)  # type: ignore[attr-defined]
+        return function
+
+    return decorate
+
+
+def on(
+    pattern: str,
+    *,
+    when: EventCondition = always,
+    stage: str = "handle",
+    priority: int = 100,
+    timeout_s: float = 5.0,
+) -> Callable[[F], F]:
+    """Declare a method as a handler of events; it is called with the `Event` while its plugin is in use.
+
+    pattern: a name, or one with `*` for a segment, or `**` at its end for all the rest. when: `always`,
+    `wake_word(...)`, `regex(...)` or a function of the event. stage: "validate" (may answer Reject), "filter" (may
+    answer Drop or the data anew) or "handle" (may answer Stop). Lower priorities are called first. timeout_s:
+    seconds. A method may have several. Mistakes are errors of the plugin's load.
+    """
+    mark = EventMark(pattern=pattern, when=when, stage=stage, priority=priority, timeout_s=timeout_s)
+
+    def decorate(function: F) -> F:
+        # Decorators run from the last line up; the order of the source is what people see.
+        function._rekku_events = (mark, *getattr(function, "_rekku_events", ()))  # type: ignore[attr-defined]
         return function
 
     return decorate

@@ -13,7 +13,7 @@ import structlog
 
 from core.component_host import ComponentHost
 from core.contracts.inputs import Accepted, Address, Input
-from core.contracts.prompts import Budget
+from core.contracts.prompts import Budget, CatalogueBudget
 from core.contracts.services import Clock
 from core.core_jobs import core_jobs
 from core.engine_base import EngineBase
@@ -27,9 +27,11 @@ from core.services import inbox, moved_chats, outbox, reminders
 from core.services.budgets import budgets_of
 from core.services.clock import SystemClock
 from core.services.engines import Engines
+from core.services.events import EventBus
 from core.services.figures import Figures
 from core.services.foreign import ForeignCalls
 from core.services.hooks import HookRunner
+from core.services.kept_events import KeptEvents
 from core.services.mask import Masker
 from core.services.people import People
 from core.services.policy import read_rules
@@ -39,6 +41,8 @@ from core.services.tokens import TokenEstimate
 from core.settings import Settings, ensure_home
 from core.storage import schema
 from core.storage.opening import StoredDatabase, database_of
+from core.told_events import tell_delivery, told_settings
+from core.turn.close_session import ClosedSessions
 from core.turn.core_actions import Controls, CoreActions
 from core.turn.deliver import Deliverer
 from core.turn.dispatch import Dispatcher
@@ -56,6 +60,7 @@ log = structlog.get_logger("rekku.app")
 
 DRAIN_S = 10.0
 KINDS = ("plugin", "engine", "interface")
+EVENTS_DRAIN_S = 2.0
 NOTICED_WITHIN_S = 5.0
 NOTICED_WITHIN_APART_S = 0.5
 """How soon what another process has put into the tables is noticed, where processes share the work on purpose."""
@@ -106,6 +111,15 @@ class App:
         self._discovered = discovered
         self._stack = AsyncExitStack()
         self._jobs: set[asyncio.Task[None]] = set()
+        self.kept_events = KeptEvents(self.database)
+        self.events = EventBus(
+            declared=lambda: self.registry.handlers,
+            in_use=lambda kind, name: self.registry.is_in_use(kind, name),
+            foreign=self.foreign,
+            clock=self.clock,
+            masker=self.masker,
+            keep=self.kept_events.add if settings.events.keep else lambda record: None,
+        )
         self.host = ComponentHost(
             home=settings.home,
             timezone=settings.timezone,
@@ -113,6 +127,7 @@ class App:
             database=self.database,
             schedule=self.schedule,
             foreign=self.foreign,
+            bus=self.events,
             redeclare=lambda name: self.registry.redeclare(name),
         )
         self.registry = Registry(
@@ -212,14 +227,20 @@ class App:
         if (gone := self._ownership.predecessors) is not None:
             await self.database.transact(lambda conn: _expire_leases(conn, gone), durable=False)
         self._stack.push_async_callback(self._cancel_jobs)
+        self.events.post("config.loaded", told_settings(settings))
         await self.load()
         self._engines = self.choose_engines()
         self._stack.push_async_callback(self._engines.stop)
         self._build()
+        self.kept_events.start()
+        self._stack.push_async_callback(self.kept_events.stop)
         await self.env.people.refresh(self.database)
         # Plugins may need what an interface brings and the other way round; actions are there before inputs come.
         await self.registry.start_plugins()
-        self._stack.push_async_callback(self.registry.stop_plugins)
+        self._stack.push_async_callback(self._stop_plugins)
+        # Those who are to hear of the start have started by now; before they stop, what is left is told.
+        self.events.start()
+        self._stack.push_async_callback(self.events.stop, EVENTS_DRAIN_S)
         self._stack.push_async_callback(self._served.stop)
         await self._served.start(self.receive, self._chat_moved, self.env)
         self._stack.push_async_callback(self._stop_serving)
@@ -250,6 +271,7 @@ class App:
             reached=self._reached,
             instead=lambda dead, reason: parts_instead(self.env, dead, reason),
             scan_every_s=noticed_s,
+            tell=lambda name, part, more: tell_delivery(self.events, name, part, more),
         )
         prompt = settings.prompt
         self.env = TurnEnvironment(
@@ -273,6 +295,7 @@ class App:
                 context=prompt.context_tokens,
                 context_per_plugin=prompt.per_plugin_context_chars,
             ),
+            catalogue=CatalogueBudget(room=prompt.catalogue_bytes, whole=prompt.whole_actions),
             limits=Limits(
                 corrector_retries=settings.corrector_retries,
                 engine_deadline_s=settings.engine_deadline_s,
@@ -281,13 +304,15 @@ class App:
             budgets=budgets_of(settings.budgets),
             show=self._served.show,
             wake_outbox=self.deliverer.wake,
-            retention=Retention(settings.retention),
+            retention=Retention(settings.retention, settings.events),
             schedule=self.schedule,
             wake_schedule=lambda: self.schedule_keeper.wake(),
             summarize=Summaries(lambda: self.env, self._own).soon,
             reached=self._reached,
             figures=self.figures,
             rehearsal=self._rehearsal,
+            events=self.events,
+            closed_sessions=ClosedSessions(self.database, self.events, self._own),
         )
         self.dispatcher = Dispatcher(self.env, self.deliverer.settled, scan_every_s=noticed_s)
         self.schedule_keeper = ScheduleKeeper(self.env, self.dispatcher.scan_soon, look_every_s=noticed_s)
@@ -299,6 +324,10 @@ class App:
         log.info("a chat has moved", before=str(old), after=str(new))
         self.deliverer.wake(rows)
         self.dispatcher.scan_soon()
+
+    async def _stop_plugins(self) -> None:
+        await self.registry.stop_plugins()
+        self.events.note_waiting()
 
     async def _stop_serving(self) -> None:
         """Stop intake, let what runs end, send what can be sent; the rest waits in the tables."""

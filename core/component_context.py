@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from core.component_events import ComponentEvents
+from core.contracts.events import Events
 from core.contracts.schedule import Schedule
 from core.contracts.services import Clock, Database, KeyValueStore
 from core.registry.shared_services import SharedServices
+from core.services.events import EventBus
 from core.services.foreign import contained
 from core.services.keyvalue import StoredKeyValues
 
@@ -35,6 +38,7 @@ class ComponentContext:
     database: Database
     shared_services: SharedServices
     schedule: Schedule
+    bus: EventBus
     redeclare: Callable[[str], Awaitable[None]]
     _jobs: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -61,6 +65,11 @@ class ComponentContext:
         """What plugins offer each other."""
         return self.shared_services.view(self.name)
 
+    @cached_property
+    def events(self) -> Events:
+        """What the component emits, and is told of while it runs."""
+        return ComponentEvents(kind=self.kind, name=self.name, bus=self.bus)
+
     async def actions_changed(self) -> None:
         """Have the plugin's actions read again; raises DeclarationError."""
         await self.redeclare(self.name)
@@ -82,6 +91,7 @@ class ComponentContext:
 
     async def release(self) -> None:
         """Cancel what still runs; a job that does not let itself be cancelled is left behind after a second."""
+        self.bus.handlers.withdraw(self.kind, self.name)
         for task in self._jobs:
             task.cancel()
         if self._jobs:

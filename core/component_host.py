@@ -9,6 +9,7 @@ from core.component_context import ComponentContext
 from core.contracts.services import Clock, Database, PluginContext
 from core.registry.component import Component, ComponentState
 from core.registry.shared_services import SharedServices
+from core.services.events import EventBus
 from core.services.foreign import ForeignCalls
 from core.services.periodic import PeriodicJobs, jobs_of
 from core.services.schedule import StoredSchedule
@@ -26,6 +27,7 @@ class ComponentHost:
         database: Database,
         schedule: StoredSchedule,
         foreign: ForeignCalls,
+        bus: EventBus,
         redeclare: Callable[[str], Awaitable[None]],
     ) -> None:
         """redeclare: reads the actions of a plugin again."""
@@ -34,6 +36,7 @@ class ComponentHost:
         self._clock = clock
         self._database = database
         self._schedule = schedule
+        self._bus = bus
         self._redeclare = redeclare
         self._contexts: dict[tuple[str, str], ComponentContext] = {}
         self.services = SharedServices()
@@ -49,6 +52,7 @@ class ComponentHost:
             clock=self._clock,
             database=self._database,
             schedule=self._schedule,
+            bus=self._bus,
             redeclare=self._redeclare,
             shared_services=self.services,
         )
@@ -67,7 +71,17 @@ class ComponentHost:
             await self.release_context(kind, name)
 
     def component_changed(self, component: Component) -> None:
-        """Plan the periodic jobs of a plugin that is active, and those of no other."""
+        """Tell of it, and plan the periodic jobs of a plugin that is active, and those of no other."""
+        self._bus.post(
+            "plugin.state_changed",
+            {
+                "kind": component.kind,
+                "name": component.name,
+                "state": component.state.value,
+                "reason": component.reason,
+                "stage": component.stage.value if component.stage else "",
+            },
+        )
         if component.kind == "plugin":
             active = component.state is ComponentState.ACTIVE
             self.periodic.add(component.name, jobs_of(component.instance) if active else [])

@@ -59,6 +59,17 @@ class EveryMark:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EventMark:
+    """What `@on` notes on a method, as it was written: it is checked where the plugin is loaded."""
+
+    pattern: object
+    when: object
+    stage: object
+    priority: object
+    timeout_s: object
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeclaredAction:
     """A decorated method, read: `arguments` checks and converts a payload into the method's keyword arguments."""
 

@@ -34,6 +34,7 @@ async def plugin_asked(app: App, check: Check) -> Check:
             database=app.database,
             shared_services=app.registry.services,
             schedule=app.schedule,
+            bus=app.events,
             redeclare=_in_vain,
         )
         component.instance.context = context

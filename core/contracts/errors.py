@@ -8,6 +8,7 @@
     │   └── LeaseLost              somebody else has taken this input or delivery over
     ├── DeclarationError           a plugin, interface or engine that cannot be loaded as written
     ├── ServiceMissing             a service that nobody provides
+    ├── EventRefused               an event that one of its handlers rejected or dropped
     ├── ScheduleError              a time or repetition that cannot be kept, or never comes
     ├── ActionFailed               raised by a handler: the action failed for good, with a reason for the model
     │   └── RetryAction            raised by a handler: try again later, the reason says why
@@ -90,6 +91,12 @@ class ServiceMissing(RekkuError):
     """A plugin asked for a service that no active plugin provides."""
 
     code = "service_missing"
+
+
+class EventRefused(RekkuError):
+    """Nobody was asked: a handler in stage `validate` or `filter` has ended the event."""
+
+    code = "event_refused"
 
 
 class ScheduleError(RekkuError):

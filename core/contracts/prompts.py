@@ -24,13 +24,28 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogueBudget:
+    """What the actions may take of a prompt.
+
+    room: bytes. whole: the names, or beginnings of names with a *, of what is to be told whole before others.
+    """
+
+    room: int
+    whole: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogueTexts:
-    """What the model is told of the actions that it may use; see `EngineRequest` for the two texts."""
+    """What the model is told of the actions that it may use; see `EngineRequest` for the two texts.
+
+    untold: by type, the line that tells an action whole, of those that the texts do not.
+    """
 
     specs: tuple[ActionSpec, ...]
     full: str
     brief: str
     schema: Mapping[str, Json] | None
+    untold: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,10 +78,11 @@ class PromptParts:
 class Prompt:
     """A request, whether it holds text that the principal did not write, and the bytes of each section.
 
-    history_left_out: rows of history that did not fit any more.
+    history_left_out: rows of history that did not fit any more. untold: see `CatalogueTexts`.
     """
 
     request: EngineRequest
     tainted: bool
     shares: Mapping[str, int]
     history_left_out: int = 0
+    untold: Mapping[str, str] = field(default_factory=dict)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from core.contracts.events import Events
 from core.contracts.json import Json
 from core.contracts.schedule import Schedule
 
@@ -86,6 +87,8 @@ class PluginContext(Protocol):
     def services(self) -> Services: ...
     @property
     def schedule(self) -> Schedule: ...
+    @property
+    def events(self) -> Events: ...
 
     async def actions_changed(self) -> None:
         """Have `get_supported_actions` read again: what it returns now holds from the next step on.

@@ -20,6 +20,7 @@ from core.registry.loading import Loading
 from core.registry.reasons import reason_of
 from core.registry.shared_services import SharedServices
 from core.registry.start_order import start_order
+from core.services.event_handlers import HandlerBinding
 from core.services.foreign import ForeignCalls, Raised, Returned
 from core.services.hooks import HookBinding
 from core.services.sync_or_async import invoke
@@ -72,6 +73,7 @@ class Registry:
         self._started: list[Component] = []
         self._generation = Generation()
         self._hooks: tuple[HookBinding, ...] = ()
+        self._handlers: tuple[HandlerBinding, ...] = ()
 
     @property
     def generation(self) -> Generation:
@@ -82,6 +84,15 @@ class Registry:
     def hooks(self) -> tuple[HookBinding, ...]:
         """The hooks of the active plugins; the same tuple for as long as nothing changes."""
         return self._hooks
+
+    @property
+    def handlers(self) -> tuple[HandlerBinding, ...]:
+        """The event handlers that the active plugins declare; the same tuple for as long as nothing changes."""
+        return self._handlers
+
+    def is_in_use(self, kind: str, name: str) -> bool:
+        """Whether what a component does is wanted: of a plugin, whether its actions and hooks can be called."""
+        return kind != "plugin" or any(c.name == name for c in self._in_use())
 
     def components(self, kind: str | None = None) -> list[Component]:
         """Return all components, or those of a kind, in load order."""
@@ -207,6 +218,7 @@ class Registry:
             self._learn_secret(name, value)
         component.requires = loading.requires
         component.entries, component.hooks = loading.entries, loading.hooks
+        component.handlers = loading.handlers
 
     def _taken(self, component: Component, entries: list[CatalogueEntry]) -> str:
         """Return why a component cannot stand beside those that were loaded before, or ""."""
@@ -263,6 +275,7 @@ class Registry:
         """Publish what the plugins that are in use have registered, in load order."""
         active = self._in_use()
         self._hooks = tuple(hook for c in active for hook in c.hooks)
+        self._handlers = tuple(handler for c in active for handler in c.handlers)
         self._generation = Generation(self._generation.number + 1, (entry for c in active for entry in c.entries))
 
     def _in_use(self) -> list[Component]:
@@ -277,7 +290,7 @@ class Registry:
     def _fail(self, component: Component, stage: Stage, reason: str) -> None:
         component.stage = stage
         component.instance = component.config = None
-        component.entries, component.hooks = [], []
+        component.entries, component.hooks, component.handlers = [], [], []
         self._change(component, ComponentState.FAILED, reason=reason)
         log.error(
             "a component does not work", kind=component.kind, component=component.name, stage=stage, reason=reason

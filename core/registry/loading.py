@@ -20,8 +20,10 @@ from core.engine_base import EngineBase
 from core.interface_base import InterfaceBase
 from core.registry.catalogue import CatalogueEntry, build_entries
 from core.registry.configuration import ComponentTable, read_config
+from core.registry.declared_handlers import configured_handlers, declared_handlers
 from core.registry.discovery import EXPORT, Found
 from core.registry.near_names import suggestion
+from core.services.event_handlers import HandlerBinding
 from core.services.hooks import COLLECTS, HookBinding
 
 log = structlog.get_logger("rekku.registry")
@@ -73,6 +75,7 @@ class Loading:
     requires: tuple[str, ...] = ()
     entries: list[CatalogueEntry] = field(default_factory=list)
     hooks: list[HookBinding] = field(default_factory=list)
+    handlers: list[HandlerBinding] = field(default_factory=list)
 
     def run(self) -> None:
         """Load it. Blocks, and raises whatever its code raises: run it in a thread."""
@@ -102,11 +105,14 @@ class Loading:
             self.hooks = _hooks(self.name, self.instance)
             if table.priority is not None:
                 self.hooks = [replace(binding, priority=table.priority) for binding in self.hooks]
-            if not self.entries and not self.hooks and not hasattr(self.instance, "start"):
+            handlers = declared_handlers(self.name, self.instance)
+            if not (self.entries or self.hooks or handlers or hasattr(self.instance, "start")):
                 raise DeclarationError(
-                    f"{self.name} declares no action, no hook and no start.",
+                    f"{self.name} declares no action, no hook, no event handler and no start.",
                     cure="Derive it from AIPluginBase, or define get_supported_actions and handle_custom_action.",
                 )
+            self.stage = "configuration"
+            self.handlers = configured_handlers(self.name, handlers, table.events, table.priority)
         else:
             self.instance.name = self.name
 

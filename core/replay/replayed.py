@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -206,7 +207,8 @@ async def _ended(app: App, input_id: int, recording: Recording) -> Any:
             lambda conn: conn.execute(select(turns).where(turns.c.input_id == input_id)).one_or_none()
         )
         if turn is not None and turn.state == WAITING:
-            if not await app.database.transact(lambda conn, turn_id=turn.id: approve(conn, turn_id)):
+            given = partial(approve, turn_id=turn.id)
+            if not await app.database.transact(given):
                 return turn
             app.dispatcher.scan_soon()
         elif turn is not None and turn.state != RUNNING:

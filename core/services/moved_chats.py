@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Column, or_, select, update
 
 from core.contracts.inputs import Address
-from core.storage.tables import approvals, compensations, inbox, messages, outbox, reminders, sessions, turns
+from core.storage.tables import approvals, compensations, events, inbox, messages, outbox, reminders, sessions, turns
 
 _LANES: tuple[Column[str], ...] = (
     inbox.c.lane,
@@ -17,6 +17,7 @@ _LANES: tuple[Column[str], ...] = (
     reminders.c.address,
     reminders.c.asked_in,
     compensations.c.lane,
+    events.c.lane,
 )
 
 

@@ -18,6 +18,7 @@ from core.services import inbox as inbox_rows
 from core.services import outbox as outbox_rows
 from core.storage.tables import (
     approvals,
+    events,
     inbox,
     ledger,
     messages,
@@ -173,6 +174,13 @@ def _outbox(conn: Any, after: int) -> list[OldRow]:
     ]
 
 
+def _events(conn: Any, after: int) -> list[OldRow]:
+    return [
+        OldRow(id=row.id, at_ms=row.at_ms, ended_at_ms=row.at_ms, free=True)
+        for row in conn.execute(_page(select(events.c.id, events.c.at_ms), events, after, ROWS_A_PAGE))
+    ]
+
+
 def _delete_turns(conn: Any, ids: Sequence[int]) -> int:
     """Delete turns with all that was recorded of them, but for those that have been reopened meanwhile."""
     ended = select(turns.c.id).where(turns.c.id.in_(ids), turns.c.state.in_(ENDED_TURN))
@@ -201,5 +209,6 @@ PRUNABLE: tuple[Prunable, ...] = (
         delete=_deletes(outbox, outbox.c.state.in_(ENDED_DELIVERY)),
         most=ROWS_A_PAGE,
     ),
+    Prunable(table=events, page=_events, delete=_deletes(events), most=ROWS_A_PAGE),
 )
 """In this order: a conversation can go once its messages have gone."""

@@ -1,4 +1,4 @@
-"""What is kept for how long: history, turns with their ledger, and deliveries are pruned a small batch at a time.
+"""What is kept for how long: history, turns with their ledger, deliveries, events: pruned a small batch at a time.
 
 A pass walks a table from its oldest row by id, which grows with time, so that no index is needed: a page is read
 beside the writer, and what of it is old and needed by nobody is deleted in a transaction of its own. A run takes a
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from core.contracts.services import Database
 from core.services.prunable_rows import PRUNABLE, OldRow, Prunable, count
-from core.settings import RetentionSettings
+from core.settings import EventSettings, RetentionSettings
 
 DAY_MS = 24 * 3600 * 1000
 KEPT_ANYWAY_MS = DAY_MS
@@ -44,13 +44,14 @@ class _Pass:
 class Retention:
     """Prunes what need not be kept any more. Several processes may do so on one database."""
 
-    def __init__(self, settings: RetentionSettings) -> None:
+    def __init__(self, settings: RetentionSettings, events: EventSettings) -> None:
         history = Bound(days=settings.history_days, rows=settings.history_rows)
         self._bounds = {
             "messages": history,
             "sessions": history,
             "turns": Bound(days=settings.ledger_days, rows=settings.ledger_turns),
             "outbox": Bound(days=settings.outbox_days, rows=settings.outbox_rows),
+            "events": Bound(days=events.days, rows=events.rows),
         }
         self._passes = {name: _Pass() for name in self._bounds}
 

@@ -3,6 +3,7 @@
 from core.settings.backup import BackupSettings
 from core.settings.budgets import BudgetSettings
 from core.settings.components import ComponentTable
+from core.settings.events import EventSettings
 from core.settings.load import ensure_home, load_settings
 from core.settings.model import KEYS, Access, PromptSettings, Settings
 from core.settings.retention import RetentionSettings
@@ -14,6 +15,7 @@ __all__ = [
     "BackupSettings",
     "BudgetSettings",
     "ComponentTable",
+    "EventSettings",
     "PromptSettings",
     "RetentionSettings",
     "Settings",

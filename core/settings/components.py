@@ -17,13 +17,15 @@ class ComponentTable:
 
     values: its own keys, expanded, to be checked against its `Config`. error: why the table cannot be used, which
     concerns that component alone; "" when it can. enabled: `enabled`. priority: `priority`, where the hooks of a
-    plugin stand among those of others (lower first); None leaves it to the plugin.
+    plugin stand among those of others (lower first); None leaves it to the plugin. events: `events` of a plugin, by
+    the pattern or the method of a handler: what holds in place of what the plugin says, checked as it is loaded.
     """
 
     values: JsonObject = field(default_factory=dict, repr=False)
     error: str = ""
     enabled: bool = True
     priority: int | None = None
+    events: JsonObject = field(default_factory=dict)
 
 
 def read_component(place: str, table: Json, expansion: Expansion) -> ComponentTable:
@@ -47,4 +49,8 @@ def read_component(place: str, table: Json, expansion: Expansion) -> ComponentTa
     if priority is not None and (isinstance(priority, bool) or not isinstance(priority, int)):
         errors.append(f"[{place}]: priority must be a whole number, without quotes.")
         priority = None
-    return ComponentTable(values=values, error=" ".join(errors), enabled=enabled, priority=priority)
+    events = values.pop("events", {}) if place.startswith("plugins.") else {}
+    if not isinstance(events, dict) or not all(isinstance(one, dict) for one in events.values()):
+        errors.append(f'[{place}.events]: must hold tables, as "conversation.*" = {{priority = 50}}.')
+        events = {}
+    return ComponentTable(values=values, error=" ".join(errors), enabled=enabled, priority=priority, events=events)

@@ -13,6 +13,7 @@ from core.contracts.errors import ConfigurationError
 from core.contracts.json import JsonObject
 from core.settings.backup import BackupSettings
 from core.settings.budgets import BudgetSettings, TrainerBudget
+from core.settings.events import EventSettings
 from core.settings.model import KEYS, SET_EMPTY, PromptSettings, Settings
 from core.settings.problems import did_you_mean
 from core.settings.retention import RetentionSettings
@@ -41,6 +42,7 @@ _TABLES: Mapping[str, type[BaseModel]] = {
     "prompt": PromptSettings,
     "retention": RetentionSettings,
     "backup": BackupSettings,
+    "events": EventSettings,
 }
 """The tables of rekku.toml that have no tables below them."""
 
@@ -55,7 +57,7 @@ def load_settings(env: Mapping[str, str] | None = None, *, home: Path | None = N
     sources = Sources(
         directory, variables, known=frozenset(KEYS.values()), not_settings=_NOT_SETTINGS, set_empty=SET_EMPTY
     )
-    sources.read(tables=("prompt", "budgets", "retention", "backup", "policy"), numbers=_NUMBERS)
+    sources.read(tables=("prompt", "budgets", "retention", "backup", "events", "policy"), numbers=_NUMBERS)
     values: JsonObject = {**sources.values, "REKKU_HOME": directory}
     if home is not None:
         sources.origins["REKKU_HOME"] = "program"
@@ -72,6 +74,7 @@ def load_settings(env: Mapping[str, str] | None = None, *, home: Path | None = N
         budgets=sources.tables.get("budgets", {}),
         retention=sources.tables.get("retention", {}),
         backup=sources.tables.get("backup", {}),
+        events=sources.tables.get("events", {}),
         policy_rules=sources.rules,
         components=sources.components,
         sources=sources.origins,
@@ -93,13 +96,13 @@ def _report(error: ValidationError, values: JsonObject, sources: Sources) -> Non
     for mistake in error.errors(include_input=False, include_url=False, include_context=False):
         key, *below = (str(part) for part in mistake["loc"])
         what = mistake["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
-        if key in ("prompt", "budgets", "retention", "backup"):
+        if key in _TABLES or key == "budgets":
             cure = ""
             if mistake["type"] == "extra_forbidden":
                 what, cure = "there is no such key", did_you_mean(below[-1], _keys(key, len(below)))
             elif mistake["type"] == "model_type":
                 what = f"must be a table: [{'.'.join((key, *below))}]"
-            elif key not in ("prompt", "backup"):
+            elif key in ("budgets", "retention") or (key == "events" and below[-1] != "keep"):
                 cure = 'Write a number from 1, or "unlimited".'
             sources.problems.add(f"{file}{'.'.join((key, *below))}", what, cure)
             continue

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import quote, unquote
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StrictInt, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StrictInt, StrictStr, ValidationInfo, field_validator
 
 from core.contracts.json import JsonObject
 from core.settings.backup import BackupSettings
 from core.settings.budgets import UNLIMITED, BudgetSettings
 from core.settings.components import ComponentTable
+from core.settings.events import EventSettings
 from core.settings.retention import RetentionSettings
 from core.settings.secrets import SHORTEST_SECRET, secret_values, url_password
 from core.settings.timezone import system_timezone
@@ -74,6 +76,15 @@ class PromptSettings(BaseModel):
     )
     per_plugin_context_chars: StrictInt = Field(
         default=600, ge=0, le=100_000, description="Characters of that which one plugin may add."
+    )
+    catalogue_bytes: StrictInt = Field(
+        default=6000,
+        ge=1000,
+        le=1_000_000,
+        description="Bytes that all actions together may take; beyond, some are named only, and asked about.",
+    )
+    whole_actions: tuple[StrictStr, ...] = Field(
+        default=(), description='Actions to be told whole before others, as `["create_reminder", "terminal*"]`.'
     )
 
 
@@ -242,6 +253,7 @@ class Settings(BaseModel):
     budgets: BudgetSettings = Field(default=BudgetSettings(), description="`[budgets]`, by role.")
     retention: RetentionSettings = Field(default=RetentionSettings(), description="`[retention]`.")
     backup: BackupSettings = Field(default=BackupSettings(), description="`[backup]`.")
+    events: EventSettings = Field(default=EventSettings(), description="`[events]`.")
     policy_rules: tuple[JsonObject, ...] = Field(default=(), description="`[[policy.rules]]`, for `read_rules`.")
     components: Mapping[str, Mapping[str, ComponentTable]] = Field(
         default_factory=dict, repr=False, description="Tables by kind (plugins, interfaces, engines) and name."
@@ -315,9 +327,7 @@ class Settings(BaseModel):
         }
         if not own:
             return table
-        return ComponentTable(
-            values={**table.values, **own}, error=table.error, enabled=table.enabled, priority=table.priority
-        )
+        return replace(table, values={**table.values, **own})
 
     def secrets(self) -> dict[str, str]:
         """Return every secret value that is known, by a name that may be shown: what has to be masked."""
@@ -346,7 +356,8 @@ class Settings(BaseModel):
             (key, _shown(getattr(self, attribute)), self.sources.get(key, self._source(attribute)))
             for attribute, key in KEYS.items()
         ]
-        for table, values in (("prompt", self.prompt), ("retention", self.retention), ("backup", self.backup)):
+        tables = {"prompt": self.prompt, "retention": self.retention, "backup": self.backup, "events": self.events}
+        for table, values in tables.items():
             for key, value in values:
                 name = f"{table}.{key}"
                 shown = UNLIMITED if value is None else str(value)

@@ -360,3 +360,26 @@ compensations = Table(
 
 undone_by: the turn that took it back, or 0.
 """
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("event_id", Key, nullable=False),
+    Column("name", Key, nullable=False),
+    Column("source", Key, nullable=False),
+    Column("cause", Key, nullable=False, default=""),
+    Column("correlation_id", Key, nullable=False, default=""),
+    Column("principal", Key, nullable=False, default=""),
+    Column("lane", String(400), nullable=False, default=""),
+    Column("data", LongText, nullable=False),
+    Column("outcome", Word, nullable=False),
+    Column("reason", LongText, nullable=False, default=""),
+    Column("runs", LongText, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Index("events_correlation", "correlation_id", "id"),
+    Index("events_principal", "principal"),
+    Index("events_lane", "lane"),
+    **_MARIADB,
+)
+"""What happened and who was told, where that is kept. data, runs: JSON. principal, lane: whose it was, or ""."""

@@ -31,6 +31,7 @@ from core.turn.running_action import RunningAction, lost_connection, uncancelled
 from core.turn.show_outcome import shown
 from core.turn.stages.authorize import authorize
 from core.turn.state import PendingAction, Turn
+from core.turn.tell_events import tell_action_started
 from core.turn.write_pending import WriteFailed, use_approval, write_pending
 
 log = structlog.get_logger("rekku.actions")
@@ -167,10 +168,12 @@ class Acting:
         started_at_ms = self._env.clock.now_ms()
         if spec.effect is Effect.EXTERNAL:
             return await self._perform_external(position, entry, envelope, running, started_at_ms)
+        tell_action_started(self._env, self._turn, position, spec, envelope)
         outcome = await self._run(entry, envelope, running)
         self._env.reached("action done")
         action = RecordedAction(envelope=envelope, outcome=outcome)
         pending = self._pending(position, action, spec.effect, started_at_ms)
+        pending.ran = True
         if outcome.status is OutcomeStatus.DONE:
             action = await self._take_over(pending, running)
             outcome = action.outcome
@@ -208,6 +211,7 @@ class Acting:
             await asyncio.shield(self._take_back(intending, position))
             raise
         env.reached("action started")
+        tell_action_started(env, turn, position, entry.spec, envelope)
         try:
             outcome = await self._run(entry, envelope, running)
         except asyncio.CancelledError:
@@ -370,7 +374,9 @@ class Acting:
 
     def _end_of_intent(self, position: int, row_id: int, envelope: ActionEnvelope, outcome: Outcome) -> PendingAction:
         action = RecordedAction(envelope=envelope, outcome=outcome, ledger_id=row_id)
-        return self._pending(position, action, Effect.EXTERNAL)
+        pending = self._pending(position, action, Effect.EXTERNAL)
+        pending.ran = True
+        return pending
 
 
 def _masked(envelope: ActionEnvelope, env: TurnEnvironment) -> ActionEnvelope:

@@ -18,6 +18,7 @@ from core.services import history, inbox, ledger, outbox
 from core.turn.environment import TurnEnvironment
 from core.turn.stages.tell_outcome import tell_outcome
 from core.turn.state import StepResult, Turn
+from core.turn.tell_events import tell_written
 from core.turn.tell_unknown import unknown_notices, unknown_sentence
 from core.turn.write_pending import WriteFailed, write_rows
 
@@ -57,6 +58,7 @@ async def commit(turn: Turn, env: TurnEnvironment, result: StepResult, after: Ne
 
     rows = await env.database.transact(write)
     env.reached("after commit")
+    tell_written(env, turn, result.pending)
     turn.steps.append(Step(number=turn.number, actions=result.actions, tainted=result.tainted))
     turn.replies, turn.entries, turn.approved = (), (), None
     turn.failed = failed

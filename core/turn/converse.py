@@ -13,6 +13,7 @@ from core.services.foreign import Raised
 from core.turn.environment import TurnEnvironment
 from core.turn.stages.ask_engine import NotAnswered, ask_engine
 from core.turn.state import Turn
+from core.turn.tell_events import tell_replied, tell_requested
 
 
 @dataclass(slots=True)
@@ -40,16 +41,21 @@ class Conversation:
             request = changed if isinstance(changed, EngineRequest) else request
             if any(message.source is Source.FOREIGN for message in request.messages):
                 self.tainted = turn.tainted = True  # a hook may have added it
+            chain = env.engines.chain(turn.session.engine)
+            first = chain[0].name if chain else ""
+            tell_requested(env, turn, attempt, first, request.model, len(request.messages))
             asked = await ask_engine(
                 request,
-                env.engines.chain(turn.session.engine),
+                chain,
                 deadline=self.deadline,
                 clock=env.clock,
                 pause=env.clock.sleep,
             )
             if isinstance(asked, NotAnswered):
+                tell_replied(env, turn, attempt, first, None, asked.sentence)
                 return asked
             raw = asked.reply
+            tell_replied(env, turn, attempt, asked.engine, raw)
             env.tokens.learn(self._model(asked.engine), raw)
             self._record(attempt, asked.engine, raw)
         reply = await env.hooks.chain("after_llm", context, raw)

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from core.ai_plugin_base import ActionContext, AIPluginBase, action
 from core.contracts.errors import ActionFailed
+from core.contracts.hooks import TurnContext
 from core.contracts.inputs import Address, Principal, Role
 from core.contracts.policy import Question
 from core.services import approvals, history
 from core.services.approvals import Approval
 from core.turn.ask_approval import give
+from core.turn.catalogue_text import whole_text
 from core.turn.environment import TurnEnvironment
+from core.turn.find_actions import find_actions
+from core.turn.gather import offered
 from core.turn.stages.authorize import visible
 from core.turn.stages.read_command import usage
 from core.turn.status import status_text
@@ -57,11 +62,37 @@ class CoreActions(AIPluginBase):
             lines += [f"- {phrase}" for phrase in sorted(phrases)[:12]]
         return "\n".join(lines)
 
+    @action(effect="read", permission="anyone", reads_outside=False)
+    async def describe_actions(
+        self,
+        ctx: ActionContext,
+        names: Annotated[list[str], Field(max_length=10, description="Actions by name.")] = [],  # noqa: B006
+        about: Annotated[str, Field(max_length=500, description="Or words about what is to be done.")] = "",
+    ) -> dict[str, str]:
+        """Tell what actions do and take."""
+        env = self._env()
+        context = TurnContext(
+            turn_id=ctx.turn_id,
+            principal=ctx.principal,
+            role=ctx.role,
+            address=ctx.address,
+            origin=ctx.origin,
+            tainted=ctx.tainted,
+        )
+        specs = {spec.type: spec for spec in await offered(context, env, env.generation())}
+        found = [specs[name] for name in names if name in specs]
+        found += find_actions(about, [spec for spec in specs.values() if spec not in found])
+        if not found:
+            close = [near for name in names for near in get_close_matches(name, specs)]
+            cure = f"Did you mean {' or '.join(close)}?" if close else "Say in other words what is to be done: about."
+            raise ActionFailed("There is no such action.", cure=cure)
+        return {spec.type: whole_text(spec) for spec in found}
+
     @action(name="core_new", effect="local", permission="anyone", command="new", model=False)
     async def new(self, ctx: ActionContext) -> str:
         """Begin a new conversation: what was said before is not shown to the model any more."""
-        now_ms = self._env().clock.now_ms()
-        ctx.write(lambda conn: history.close_session(conn, str(ctx.address), now_ms))
+        env = self._env()
+        ctx.write(env.closed_sessions.close(ctx.address, ctx.principal, env.clock.now_ms()))
         return "A new conversation begins."
 
     @action(name="core_status", effect="read", permission="user", command="status", model=False, passes_lanes=True)

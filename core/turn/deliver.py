@@ -15,6 +15,7 @@ import structlog
 
 from core.contracts.deliveries import Part, Receipt
 from core.contracts.errors import CannotDeliver, RetryLater, StorageError
+from core.contracts.json import JsonObject
 from core.contracts.services import Clock, Database
 from core.interface_base import InterfaceBase
 from core.services import outbox
@@ -50,8 +51,11 @@ class Deliverer:
         reached: Callable[[str], None],
         instead: Callable[[PendingPart, str], Awaitable[list[tuple[Part, float]]]],
         scan_every_s: float,
+        tell: Callable[[str, PendingPart, JsonObject], None],
     ) -> None:
         """`instead(part, reason)`: what is to be sent in place of a part that becomes a dead letter.
+
+        tell(name, part, more): tells of what became of a part, as an event.
 
         scan_every_s: how soon what another process puts into the outbox is noticed.
         """
@@ -64,6 +68,7 @@ class Deliverer:
         self._interfaces = interfaces
         self._reached = reached
         self._instead = instead
+        self._tell = tell
         self._addresses: dict[str, asyncio.Task[None]] = {}
         self._news: dict[str, asyncio.Event] = {}
         self._unsettled: dict[int, tuple[str, asyncio.Future[None]]] = {}
@@ -220,6 +225,7 @@ class Deliverer:
         at_ms = self._clock.now_ms()
         await self._write(lambda conn: outbox.sent(conn, claimed.row_id, claimed.epoch, message_id, at_ms))
         self._reached("part committed")
+        self._tell("delivery.sent", claimed, {"message_id": message_id})
         self._settle(claimed.row_id)
         return True
 
@@ -247,6 +253,7 @@ class Deliverer:
         until_ms = self._clock.now_ms() + int(wait_s * 1000)
         self._retry_at[str(pending.part.address)] = self._clock.monotonic() + wait_s
         await self._write(lambda conn: outbox.postpone(conn, pending.row_id, pending.epoch, reason, until_ms))
+        self._tell("delivery.failed", pending, {"reason": reason, "final": False})
         self._settle(pending.row_id)
         return False
 
@@ -261,6 +268,7 @@ class Deliverer:
             rows[:] = outbox.put(conn, instead, pending.turn_id, at_ms)
 
         await self._write(write)
+        self._tell("delivery.failed", pending, {"reason": reason, "final": True})
         self._settle(pending.row_id)
         self.wake([(row, str(part.address)) for row, (part, _) in zip(rows, instead, strict=True)])
 

@@ -21,6 +21,7 @@ from core.turn.gather import CatalogueTextCache
 from core.turn.open_turn import claim_and_open
 from core.turn.pipeline import run_turn
 from core.turn.state import Turn
+from core.turn.tell_events import tell_completed, tell_started
 
 log = structlog.get_logger("rekku.turns")
 
@@ -204,6 +205,7 @@ class Dispatcher:
         lease = turn.lease
         self._held[lease.input_id] = turn
         result = "error"
+        tell_started(env, turn)
         with structlog.contextvars.bound_contextvars(turn=turn.id, lane=str(turn.input.address)):
             # A typing sign may take its platform a while: the turn does not wait for it, only its own end does.
             started = self._then(env.show(self._activity(turn, ActivityKind.STARTED)))
@@ -234,6 +236,7 @@ class Dispatcher:
                 self._held.pop(lease.input_id, None)
                 self._stopping.discard(lease.input_id)
         env.figures.turn_ended(result)
+        tell_completed(env, turn, result)
         self._then(self._finish(turn, result, started))
 
     async def _abort(self, turn: Turn) -> str:

@@ -9,12 +9,13 @@ from core.contracts.deliveries import Activity
 from core.contracts.hooks import TurnContext
 from core.contracts.inputs import Role
 from core.contracts.policy import Rule
-from core.contracts.prompts import Budget
+from core.contracts.prompts import Budget, CatalogueBudget
 from core.contracts.services import Clock, Database
 from core.registry.catalogue import CatalogueEntry as Entry
 from core.registry.catalogue import Generation
 from core.services.budgets import RoleBudget
 from core.services.engines import Engines
+from core.services.events import EventBus
 from core.services.figures import Figures
 from core.services.foreign import ForeignCalls
 from core.services.hooks import HookRunner
@@ -23,6 +24,7 @@ from core.services.people import People
 from core.services.retention import Retention
 from core.services.schedule import StoredSchedule
 from core.services.tokens import TokenEstimate
+from core.turn.close_session import ClosedSessions
 from core.turn.outgoing import Outgoing
 from core.turn.rehearse import Rehearsal
 
@@ -46,6 +48,7 @@ class TurnEnvironment:
     owner: this process's name on leases. reached: called with the label of each point of the path that is passed,
     so that tests can stop the process there. show: shows an ephemeral sign of life. figures: what is counted.
     rehearsal: what external actions are answered with where nothing outside may be touched.
+    events: takes in what is told of the turn. closed_sessions: conversations that are told of once they have ended.
     """
 
     owner: str
@@ -61,6 +64,7 @@ class TurnEnvironment:
     outgoing: Outgoing
     tokens: TokenEstimate
     budget_tokens: Budget
+    catalogue: CatalogueBudget
     limits: Limits
     budgets: Mapping[Role, RoleBudget]
     show: Callable[[Activity], Awaitable[None]]
@@ -71,11 +75,14 @@ class TurnEnvironment:
     summarize: Callable[[TurnContext], None]
     reached: Callable[[str], None]
     figures: Figures
+    events: EventBus
+    closed_sessions: ClosedSessions
     rehearsal: Rehearsal | None = None
 
     def committed(self, rows: list[tuple[int, str]]) -> None:
-        """Tell those who wait for rows that a transaction has written: these in the outbox, and reminders."""
+        """Tell those who wait for what a transaction has written: the outbox, reminders, ends of conversations."""
         self.wake_outbox(rows)
+        self.closed_sessions.committed()
         if self.schedule.touched:
             self.schedule.touched = False
             self.wake_schedule()

@@ -239,8 +239,28 @@ async def _happen(
         return False
     env.figures.reminder_fired(outcome.status.value, max(now_ms - due.occurrence.at_ms, 0) / 1000)
     env.wake_outbox([(row, str(part.address)) for row, (part, _) in zip(rows, outgoing, strict=False)])
+    tell_due(env, instant, reminder, due, outcome)
     log.info("a reminder was due", reminder=reminder.id, status=outcome.status.value, late_s=due.late_s)
     return request is not None
+
+
+def tell_due(env: TurnEnvironment, instant: DueInstant, reminder: Reminder, due: Due, outcome: Outcome) -> None:
+    """Tell of an occurrence; what becomes an input comes of it, and so does the turn of that."""
+    env.events.post(
+        "reminder.due",
+        {
+            "reminder_id": reminder.id,
+            "principal": str(reminder.principal),
+            "address": str(reminder.address),
+            "text": reminder.text,
+            "mode": reminder.mode.value,
+            "due_at_ms": due.occurrence.at_ms,
+            "status": outcome.status.value,
+            "reason": outcome.reason,
+            "tainted": reminder.tainted,
+        },
+        correlation=f"input-{instant.input_id}",
+    )
 
 
 def _done(due: Due) -> Outcome:

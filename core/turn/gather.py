@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Collection
 
 from core.contracts.actions import ActionSpec, Untrusted
+from core.contracts.hooks import TurnContext
 from core.contracts.json import compact
 from core.contracts.policy import Question
-from core.contracts.prompts import Budget, CatalogueTexts, PromptParts
+from core.contracts.prompts import Budget, CatalogueBudget, CatalogueTexts, PromptParts
 from core.services import history
 from core.turn.catalogue_text import describe
 from core.turn.environment import Generation, TurnEnvironment
+from core.turn.share_catalogue import DESCRIBE_ACTION
 from core.turn.stages.authorize import visible
 from core.turn.stages.build_prompt import INSTRUCTIONS
 from core.turn.state import Turn
@@ -23,14 +26,16 @@ class CatalogueTextCache:
     """Keeps the texts of the sets of actions that were shown last; making them costs more than a turn."""
 
     def __init__(self) -> None:
-        self._texts: OrderedDict[tuple[int, tuple[str, ...]], CatalogueTexts] = OrderedDict()
+        self._texts: OrderedDict[tuple[int, tuple[str, ...], tuple[str, ...]], CatalogueTexts] = OrderedDict()
 
-    def texts(self, generation: Generation, specs: list[ActionSpec]) -> CatalogueTexts:
-        """Return the texts of `specs`."""
-        key = (generation.number, tuple(sorted(spec.type for spec in specs)))
+    def texts(
+        self, generation: Generation, specs: list[ActionSpec], budget: CatalogueBudget, described: Collection[str]
+    ) -> CatalogueTexts:
+        """Return the texts of `specs`; see `describe`."""
+        key = (generation.number, tuple(spec.type for spec in specs), tuple(sorted(described)))
         found = self._texts.get(key)
         if found is None:
-            found = self._texts[key] = describe(specs)
+            found = self._texts[key] = describe(specs, budget, described)
             if len(self._texts) > MOST_CACHED_TEXTS:
                 self._texts.popitem(last=False)
         else:
@@ -41,9 +46,7 @@ class CatalogueTextCache:
 async def gather(turn: Turn, env: TurnEnvironment, generation: Generation, cache: CatalogueTextCache) -> PromptParts:
     """Return the parts of the prompt of a turn's next step."""
     context = turn.context(tainted=turn.input.tainted)
-    specs = [entry.spec for entry in generation.values() if entry.spec.model and _seen(turn, env, entry.spec)]
-    if env.hooks.has("filter_actions"):
-        specs = list(await env.hooks.narrow("filter_actions", context, specs))
+    specs = await offered(context, env, generation)
     instructions = await env.hooks.chain("extend_system_prompt", context, INSTRUCTIONS)
     reader = str(turn.input.principal)
     lines, facts = await asyncio.gather(
@@ -53,7 +56,7 @@ async def gather(turn: Turn, env: TurnEnvironment, generation: Generation, cache
     )
     return PromptParts(
         instructions=instructions if isinstance(instructions, str) else INSTRUCTIONS,
-        catalogue=cache.texts(generation, specs),
+        catalogue=cache.texts(generation, specs, env.catalogue, _described(turn)),
         budget=budget_bytes(env, _model(turn, env)),
         input=turn.input,
         summary=turn.session.summary,
@@ -81,16 +84,35 @@ def _model(turn: Turn, env: TurnEnvironment) -> str:
     return turn.session.model or (chain[0].engine.model if chain else "")
 
 
-def _seen(turn: Turn, env: TurnEnvironment, spec: ActionSpec) -> bool:
-    question = Question(
-        spec=spec,
-        payload=None,
-        principal=turn.input.principal,
-        role=turn.role,
-        address=turn.input.address,
-        origin=turn.input.origin,
-    )
-    return visible(question, env.rules)
+async def offered(context: TurnContext, env: TurnEnvironment, generation: Generation) -> list[ActionSpec]:
+    """Return the actions that the model of a turn may know of, in the order in which they were loaded."""
+
+    def seen(spec: ActionSpec) -> bool:
+        question = Question(
+            spec=spec,
+            payload=None,
+            principal=context.principal,
+            role=context.role,
+            address=context.address,
+            origin=context.origin,
+        )
+        return visible(question, env.rules)
+
+    specs = [entry.spec for entry in generation.values() if entry.spec.model and seen(entry.spec)]
+    if env.hooks.has("filter_actions"):
+        specs = list(await env.hooks.narrow("filter_actions", context, specs))
+    return specs
+
+
+def _described(turn: Turn) -> set[str]:
+    """Return the actions that the model has asked about in this turn."""
+    outputs = [
+        action.outcome.output
+        for step in turn.steps
+        for action in step.actions
+        if action.envelope.type == DESCRIBE_ACTION
+    ]
+    return {type_ for output in outputs if isinstance(output, dict) for type_ in output}
 
 
 def _text(fact: object) -> str | Untrusted:

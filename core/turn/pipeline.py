@@ -33,6 +33,7 @@ from core.turn.stages.run_actions import run_actions
 from core.turn.stages.tell_outcome import tell_outcome
 from core.turn.stages.validate_actions import validate_actions
 from core.turn.state import StepResult, Turn
+from core.turn.tell_events import tell_session
 from core.turn.undo import UNDO_ACTION, undone_meanwhile, what_is_undone
 from core.turn.write_pending import WriteFailed
 
@@ -90,6 +91,7 @@ async def take_step(turn: Turn, env: TurnEnvironment, cache: CatalogueTextCache)
             turn.session = dataclasses.replace(
                 turn.session, engine=view.engine, model=view.model, persona=view.persona
             )
+    tell_session(env, turn)
     if env.hooks.has("transform_input") and not turn.transformed:
         turn.transformed = True
         changed = await env.hooks.chain("transform_input", turn.context(), turn.input)
@@ -144,9 +146,16 @@ async def answer(turn: Turn, env: TurnEnvironment, generation: Generation, promp
             return await act(turn, env, generation, actions, conversation.tainted)
         if turn.entries and conversation.replayed and None not in merged.actions:
             return await go_on(turn, env, generation, merged, checked, conversation.tainted)
-        request = correction_request(prompt.request, reply.text, checked)
+        request = correction_request(prompt.request, reply.text, checked, lacked(merged, checked, prompt.untold))
     await conversation.recorded()
     return StepResult(failure=GAVE_UP, tainted=conversation.tainted)
+
+
+def lacked(merged: ParsedReply, checked: ParsedReply, untold: Mapping[str, str]) -> list[str]:
+    """Return what the model was not told of the actions that it got wrong."""
+    wrong = [before for before, now in zip(merged.actions, checked.actions, strict=True) if now is None]
+    types = dict.fromkeys(before.type for before in wrong if before is not None)
+    return [untold[type_] for type_ in types if type_ in untold]
 
 
 async def go_on(

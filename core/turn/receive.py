@@ -16,6 +16,7 @@ from core.services.mask import Masker
 from core.services.notices import Notice
 from core.turn.environment import TurnEnvironment
 from core.turn.stages.read_command import command_name
+from core.turn.tell_events import tell_received
 from core.turn.tell_once import tell_once
 from core.turn.turn_away import turn_away
 
@@ -56,6 +57,7 @@ class Receiver:
         if len(input.text) > LONGEST_TEXT:
             raise RekkuError(f"A message may have at most {LONGEST_TEXT} characters.", cure="Send it in parts.")
         env = self._env
+        pressed = input.kind is InputKind.BUTTON
         input, passes_lanes = self._classified(_masked(_storable(input), env.masker))
         role = env.people.role(input.principal)
         if role is Role.BLOCKED:
@@ -65,7 +67,9 @@ class Receiver:
             input = dataclasses.replace(input, addressed=False)
         now_ms = env.clock.now_ms()
         if edits.is_edit(input):
-            return await self._take_edit(input, passes_lanes, now_ms)
+            accepted = await self._take_edit(input, passes_lanes, now_ms)
+            tell_received(env, input, accepted, role, pressed=pressed)
+            return accepted
         budget = env.budgets.get(role)
         most = budget.pending_inputs if budget is not None and input.addressed and not passes_lanes else None
         full = False
@@ -86,9 +90,11 @@ class Receiver:
         env.reached("input committed")
         if full and not duplicate:
             await self._tell_full(input, input_id, role, most)
-        elif not duplicate and input.addressed:
+        accepted = Accepted(input_id=input_id, duplicate=duplicate)
+        tell_received(env, input, accepted, role, pressed=pressed)
+        if not full and not duplicate and input.addressed:
             self._wake(str(input.address), input_id, passes_lanes)
-        return Accepted(input_id=input_id, duplicate=duplicate)
+        return accepted
 
     async def _turn_away(self, input: Input) -> Accepted:
         accepted, rows = await turn_away(self._env, input)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from core.contracts.actions import ActionEnvelope, WriteFn
 from core.contracts.deliveries import Part
-from core.contracts.hooks import TurnContext
+from core.contracts.hooks import SessionView, TurnContext
 from core.contracts.inputs import Input, Role
 from core.contracts.prompts import Line
 from core.contracts.steps import RecordedAction, Step
@@ -22,7 +22,7 @@ class Turn:
 
     approved: the approval that this run continues with. grants: what was approved for the rest of the turn.
     tainted: a step of this run, even one that was not committed, saw text that the principal did not write.
-    transformed: the hooks have seen the input in this run.
+    transformed: the hooks have seen the input in this run. told_session: the session that was told of last.
     undoes: what this turn takes back (the id of the compensation that it runs), or 0.
     sent: the outbox rows (id, address) of this run. history_is_long: it is time to summarize the session.
     """
@@ -43,6 +43,7 @@ class Turn:
     tainted: bool = False
     transformed: bool = False
     failed: bool = False
+    told_session: SessionView | None = None
     undoes: int = 0
     sent: list[tuple[int, str]] = field(default_factory=list)
 
@@ -67,7 +68,10 @@ class Turn:
 
 @dataclass(slots=True, kw_only=True)
 class PendingAction:
-    """An action whose ledger row is not written yet: the row, and what is written in the same transaction."""
+    """An action whose ledger row is not written yet: the row, and what is written in the same transaction.
+
+    ran: its handler was called.
+    """
 
     position: int
     action: RecordedAction
@@ -77,6 +81,7 @@ class PendingAction:
     parts: list[tuple[Part, float]] = field(default_factory=list)
     approval: Approval | None = None
     undo: ActionEnvelope | None = None
+    ran: bool = False
 
 
 @dataclass(slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from core.contracts.outcomes import OutcomeStatus
 from core.services import approvals, compensations, inbox, ledger, outbox
 from core.turn.environment import TurnEnvironment
 from core.turn.state import PendingAction, Turn
+from core.turn.tell_events import tell_written
 
 log = structlog.get_logger("rekku.actions")
 
@@ -96,3 +97,4 @@ async def write_pending(turn: Turn, env: TurnEnvironment, pendings: Sequence[Pen
     env.reached("pending written")
     turn.sent += rows
     env.committed(rows)
+    tell_written(env, turn, pendings)

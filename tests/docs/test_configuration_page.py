@@ -14,6 +14,7 @@ from core.settings import (
     KEYS,
     BackupSettings,
     BudgetSettings,
+    EventSettings,
     PromptSettings,
     RetentionSettings,
     Settings,
@@ -33,13 +34,16 @@ OF_THIS_MACHINE = {"REKKU_HOME": "`~/.rekku`", "REKKU_TIMEZONE": "the system's"}
 def test_the_page_and_the_settings_name_the_same() -> None:
     prompt = {f"prompt.{key}" for key in PromptSettings.model_fields}
     backup = {f"backup.{key}" for key in BackupSettings.model_fields}
-    assert ROWS.keys() - COMPONENT_KEYS == set(KEYS.values()) | prompt | backup | BUDGETS.keys() | RETENTION.keys()
+    tables = prompt | backup | {f"events.{key}" for key in EventSettings.model_fields}
+    assert ROWS.keys() - COMPONENT_KEYS == set(KEYS.values()) | tables | BUDGETS.keys() | RETENTION.keys()
     assert ROWS.keys() >= COMPONENT_KEYS
 
 
 def _written(value: object) -> str:
     if value is None or value == () or value == frozenset():
         return "none"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
     if isinstance(value, tuple):
         value = ",".join(value)
     return f"{value:g}" if isinstance(value, int | float) else f"`{value}`"
@@ -59,6 +63,11 @@ def test_the_defaults_of_the_prompt_are_true(key: str) -> None:
 @pytest.mark.parametrize("key", BackupSettings.model_fields)
 def test_the_defaults_of_the_backups_are_true(key: str) -> None:
     assert ROWS[f"backup.{key}"] == _written(BackupSettings.model_fields[key].default)
+
+
+@pytest.mark.parametrize("key", EventSettings.model_fields)
+def test_the_defaults_of_the_events_are_true(key: str) -> None:
+    assert ROWS[f"events.{key}"] == _written(EventSettings.model_fields[key].default)
 
 
 @pytest.mark.parametrize(("key", "bound"), (BUDGETS | RETENTION).items())
@@ -85,6 +94,7 @@ def test_there_are_examples_of_everything() -> None:
         "prompt",
         "retention",
         "backup",
+        "events",
         "plugins",
         "engines",
         "policy",

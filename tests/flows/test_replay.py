@@ -65,7 +65,7 @@ async def test_a_plugin_that_answers_otherwise_is_shown() -> None:
 
 
 async def test_an_action_that_takes_other_fields_by_now_is_shown() -> None:
-    class Stricter(Workshop):
+    class Stricter(AIPluginBase):
         @action(effect="external", permission="user")
         async def press(self, button: int) -> str:
             """Press a button by its number."""

@@ -12,6 +12,7 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from core.ai_plugin_base import AIPluginBase, TurnContext
+from core.contracts.events import Events
 from core.contracts.inputs import Address, Origin, Principal, Role
 from core.contracts.json import Json
 from core.contracts.schedule import Schedule
@@ -70,6 +71,10 @@ class FakePluginContext:
 
     @property
     def schedule(self) -> Schedule:
+        raise NotImplementedError
+
+    @property
+    def events(self) -> Events:
         raise NotImplementedError
 
     def spawn(self, job: Awaitable[None], name: str) -> None:

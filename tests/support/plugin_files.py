@@ -84,6 +84,7 @@ class Table:
     error: str = ""
     enabled: bool = True
     priority: int | None = None
+    events: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -23,6 +23,7 @@ OF_A_LEASE = "lease_owner"
 PLAIN = {
     "approvals": {"id", "action", "payload", "hash", "reason", "state", "scope"},
     "compensations": {"action_id", "action", "undo"},
+    "events": {"event_id", "source", "cause", "correlation_id", "data", "outcome", "reason", "runs"},
     "inbox": {"dedupe_key", "kind", "body", "state"},
     "kv": {"value"},
     "ledger": {"action", "payload", "hash", "effect", "status", "reason", "output", "approval_id"},

@@ -38,7 +38,11 @@ GOOD = plugin_source("good_action")
         ("class Other: ...", "declaration", "bad does not export PLUGIN_CLASS. Add PLUGIN_CLASS = YourClass"),
         ("PLUGIN_CLASS = 3", "declaration", "bad.PLUGIN_CLASS is a int, not a class."),
         (GOOD + "PLUGIN_CLASS = Plugin()", "declaration", "bad.PLUGIN_CLASS is a Plugin, not a class. Write"),
-        ("class P:\n    pass\nPLUGIN_CLASS = P", "declaration", "bad declares no action, no hook and no start."),
+        (
+            "class P:\n    pass\nPLUGIN_CLASS = P",
+            "declaration",
+            "bad declares no action, no hook, no event handler and no start.",
+        ),
         (
             "class P:\n    def __init__(self, bot): ...\nPLUGIN_CLASS = P",
             "declaration",

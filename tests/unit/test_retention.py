@@ -12,7 +12,7 @@ from core.services import outbox as outbox_rows
 from core.services import retention
 from core.services.prunable_rows import PRUNABLE, OldRow, count
 from core.services.retention import DAY_MS, Bound, Retention, expired
-from core.settings import RetentionSettings
+from core.settings import EventSettings, RetentionSettings
 from core.storage import schema
 from core.storage.sqlite import SqliteDatabase
 from core.storage.tables import (
@@ -204,7 +204,7 @@ async def ids(database: SqliteDatabase, table: Any) -> list[int]:
 
 
 async def pruned(database: SqliteDatabase, **bounds: int) -> dict[str, int]:
-    return await Retention(RetentionSettings(**{**FOR_EVER, **bounds})).prune(database, NOW)
+    return await Retention(RetentionSettings(**{**FOR_EVER, **bounds}), EventSettings()).prune(database, NOW)
 
 
 async def test_messages_that_a_conversation_or_a_turn_needs_stay(database: SqliteDatabase) -> None:
@@ -327,7 +327,7 @@ async def test_a_run_is_bounded_and_the_next_one_goes_on(
         # A page of what is needed stands before what is not, and holds nothing up.
         *(message(id, 1 if id <= page else 2) for id in range(1, rows + 1)),
     )
-    kept = Retention(RetentionSettings(**{**FOR_EVER, "history_days": 30}))
+    kept = Retention(RetentionSettings(**{**FOR_EVER, "history_days": 30}), EventSettings())
     found = [await kept.prune(database, NOW) for _ in range(4)]
     assert [one.get("messages", 0) for one in found] == [page, 2 * page, page, 0]
     await filled(database, message(rows + 1, 2))

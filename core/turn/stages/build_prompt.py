@@ -70,7 +70,9 @@ def build_prompt(parts: PromptParts) -> Prompt:
         "catalogue": len(parts.catalogue.full.encode()),
         **{name: sum(_bytes(message.content) for message in section) for name, section in sections.items()},
     }
-    return Prompt(request=request, tainted=tainted, shares=shares, history_left_out=left_out)
+    return Prompt(
+        request=request, tainted=tainted, shares=shares, history_left_out=left_out, untold=parts.catalogue.untold
+    )
 
 
 def _newest_that_fit(history: Iterable[Line], budget: int) -> tuple[list[Line], int]:

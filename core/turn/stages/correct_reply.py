@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from core.contracts.actions import ActionEnvelope
@@ -15,14 +16,19 @@ _ERROR_SHOWN = 600
 _ERRORS_SHOWN = 20
 
 
-def correction_request(request: EngineRequest, reply_text: str, checked: ParsedReply) -> EngineRequest:
+def correction_request(
+    request: EngineRequest, reply_text: str, checked: ParsedReply, told: Iterable[str] = ()
+) -> EngineRequest:
     """Return the request with the invalid reply and what is wrong with it appended.
+
+    told: lines that the model lacked, such as the fields of an action whose name alone it knew.
 
     reply_text: the raw reply; shown in at most 4,000 characters, cut in the middle. checked: the same reply after
     validation, or what `merge_correction` made of the corrections so far; it must hold errors. Where only single
     actions are invalid, exactly those are asked for, in their order; else the whole reply is.
     """
-    complaint = PromptMessage(role="user", content=_complaint(checked), source=Source.CORRECTION)
+    content = "\n".join([_complaint(checked), *told])
+    complaint = PromptMessage(role="user", content=content, source=Source.CORRECTION)
     messages = (*request.messages, complaint)
     if reply_text.strip():
         shown = PromptMessage(role="assistant", content=excerpt(reply_text, _REPLY_SHOWN), source=Source.ASSISTANT)
