@@ -39,6 +39,7 @@ from core.services.tokens import TokenEstimate
 from core.settings import Settings, ensure_home
 from core.storage import schema
 from core.storage.opening import StoredDatabase, database_of
+from core.turn.close_session import ClosedSessions
 from core.turn.core_actions import Controls, CoreActions
 from core.turn.deliver import Deliverer
 from core.turn.dispatch import Dispatcher
@@ -49,6 +50,7 @@ from core.turn.outgoing import Outgoing
 from core.turn.people_actions import PeopleActions
 from core.turn.receive import Receiver
 from core.turn.reroute_reminder import parts_instead
+from core.turn.session_actions import SessionActions
 from core.turn.summarize import Summaries
 
 log = structlog.get_logger("rekku.app")
@@ -177,7 +179,8 @@ class App:
         controls = Controls(stop_turn=lambda *args: self.dispatcher.stop_turn(*args))
         core_actions = CoreActions(lambda: self.env, controls)
         people_actions = PeopleActions(lambda: self.env)
-        own = {"core": core_actions, "core_people": people_actions}
+        session_actions = SessionActions(lambda: self.env, self.settings.timezone)
+        own = {"core": core_actions, "core_people": people_actions, "core_sessions": session_actions}
         await self.registry.load(
             "plugin",
             [Found(kind="plugin", name=name, source="core", load=lambda o=o: o) for name, o in own.items()],  # type: ignore[misc]
@@ -278,6 +281,7 @@ class App:
             schedule=self.schedule,
             wake_schedule=lambda: self.schedule_keeper.wake(),
             summarize=Summaries(lambda: self.env, self._own).soon,
+            closed_sessions=ClosedSessions(self.database, self._own),
             reached=self._reached,
             figures=self.figures,
         )

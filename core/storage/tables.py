@@ -88,10 +88,16 @@ sessions = Table(
     Column("summarized_to", Id, nullable=False, default=0),
     Column("started_at_ms", BigInteger, nullable=False),
     Column("closed_at_ms", BigInteger, nullable=False, default=0),
+    Column("title", Key, nullable=False, default="", server_default=""),
+    Column("strategy", Word, nullable=False, default="", server_default=""),
+    Column("picked", Integer, nullable=False, default=0, server_default="0"),
     Index("sessions_lane", "lane", "closed_at_ms", mariadb_length={"lane": 190}),
     **_MARIADB,
 )
-"""A lane's conversations; the open one has closed_at_ms 0. History up to row `summarized_to` is in `summary`."""
+"""A lane's conversations. An open one has closed_at_ms 0; the lane's current one is the open one with the highest
+`picked`, of several the newest. History up to row `summarized_to` is in `summary`. strategy: the turn strategy that
+was chosen, or "".
+"""
 
 turns = Table(
     "turns",
@@ -360,3 +366,34 @@ compensations = Table(
 
 undone_by: the turn that took it back, or 0.
 """
+
+notes = Table(
+    "notes",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("address", String(400), nullable=False),
+    Column("plugin", Key, nullable=False),
+    Column("text", LongText, nullable=False),
+    Column("tainted", Boolean, nullable=False, default=False),
+    Column("turn_id", Id, nullable=False, default=0),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Index("notes_address", "address", "id", mariadb_length={"address": 190}),
+    Index("notes_created", "created_at_ms"),
+    **_MARIADB,
+)
+"""What plugins add to the next message of a chat. turn_id: the turn that carries it, or 0; it goes with its end."""
+
+asks = Table(
+    "asks",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("principal", Key, nullable=False),
+    Column("plugin", Key, nullable=False),
+    Column("engine", Word, nullable=False),
+    Column("tokens", Integer, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Index("asks_principal", "principal", "at_ms"),
+    Index("asks_at", "at_ms"),
+    **_MARIADB,
+)
+"""What the calls of a model that plugins made cost, for the budget of the principal whom they were made for."""

@@ -30,7 +30,7 @@ class Controls:
 
 
 class CoreActions(AIPluginBase):
-    """Help, sessions, engines, approvals."""
+    """Help, engines, approvals."""
 
     def __init__(self, env: Callable[[], TurnEnvironment], controls: Controls) -> None:
         self._env = env
@@ -55,13 +55,6 @@ class CoreActions(AIPluginBase):
             lines += ["", "**You can also say**, for example:", ""]
             lines += [f"- {phrase}" for phrase in sorted(phrases)[:12]]
         return "\n".join(lines)
-
-    @action(name="core_new", effect="local", permission="anyone", command="new", model=False)
-    async def new(self, ctx: ActionContext) -> str:
-        """Begin a new conversation: what was said before is not shown to the model any more."""
-        now_ms = self._env().clock.now_ms()
-        ctx.write(lambda conn: history.close_session(conn, str(ctx.address), now_ms))
-        return "A new conversation begins."
 
     @action(name="core_status", effect="read", permission="user", command="status", model=False, passes_lanes=True)
     async def status(self, ctx: ActionContext) -> str:

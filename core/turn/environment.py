@@ -23,6 +23,7 @@ from core.services.people import People
 from core.services.retention import Retention
 from core.services.schedule import StoredSchedule
 from core.services.tokens import TokenEstimate
+from core.turn.close_session import ClosedSessions
 from core.turn.outgoing import Outgoing
 
 __all__ = ["Entry", "Generation", "Limits", "TurnEnvironment"]
@@ -67,12 +68,14 @@ class TurnEnvironment:
     schedule: StoredSchedule
     wake_schedule: Callable[[], None]
     summarize: Callable[[TurnContext], None]
+    closed_sessions: ClosedSessions
     reached: Callable[[str], None]
     figures: Figures
 
     def committed(self, rows: list[tuple[int, str]]) -> None:
         """Tell those who wait for rows that a transaction has written: these in the outbox, and reminders."""
         self.wake_outbox(rows)
+        self.closed_sessions.tell_soon()
         if self.schedule.touched:
             self.schedule.touched = False
             self.wake_schedule()

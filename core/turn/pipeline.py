@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from core.contracts.actions import MESSAGE_ACTION, ActionEnvelope
-from core.contracts.hooks import Intercept, SessionView
+from core.contracts.hooks import Intercept
 from core.contracts.inputs import Input, InputKind, Role
 from core.contracts.json import storable
 from core.contracts.prompts import Prompt
@@ -22,6 +22,7 @@ from core.turn.decide import decide
 from core.turn.environment import Generation, TurnEnvironment
 from core.turn.gather import CatalogueTextCache, gather
 from core.turn.refuse import refusal, refuse
+from core.turn.resolve_session import resolved_session
 from core.turn.show_outcome import shown_again
 from core.turn.stages.ask_engine import NotAnswered
 from core.turn.stages.build_prompt import build_prompt
@@ -85,11 +86,7 @@ async def take_step(turn: Turn, env: TurnEnvironment, cache: CatalogueTextCache)
         text, tainted = await composed_text(turn, env)
         return await act(turn, env, generation, (message(text),), tainted)
     if env.hooks.has("resolve_session"):
-        view = await env.hooks.chain("resolve_session", turn.context(), turn.session.view)
-        if isinstance(view, SessionView):
-            turn.session = dataclasses.replace(
-                turn.session, engine=view.engine, model=view.model, persona=view.persona
-            )
+        turn.session = await resolved_session(turn, env)
     if env.hooks.has("transform_input") and not turn.transformed:
         turn.transformed = True
         changed = await env.hooks.chain("transform_input", turn.context(), turn.input)

@@ -30,9 +30,12 @@ MOST_ROWS_KEPT = history.LARGEST_WINDOW // 2
 
 
 async def summarize(context: TurnContext, env: TurnEnvironment) -> None:
-    """Move the window of a lane's session forward, to half of its budget; what falls out goes into the summary."""
+    """Move the window of a turn's session forward, to half of its budget; what falls out goes into the summary."""
     now_ms = env.clock.now_ms()
-    session = await env.database.transact(lambda conn: history.open_session(conn, str(context.address), now_ms))
+    lane = str(context.address)
+    session = await env.database.transact(
+        lambda conn: history.find(conn, context.session.id, lane) or history.open_session(conn, lane, now_ms)
+    )
     reader = str(context.principal)
     lines = await env.database.read(lambda conn: history.window(conn, session, reader=reader, most=ROWS_READ))
     falling_out = _falling_out(lines, budget_bytes(env, session.model).history // 2)
