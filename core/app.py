@@ -35,6 +35,7 @@ from core.services.people import People
 from core.services.policy import read_rules
 from core.services.retention import Retention
 from core.services.schedule import StoredSchedule
+from core.services.strategies import Strategies
 from core.services.tokens import TokenEstimate
 from core.settings import Settings, ensure_home
 from core.storage import schema
@@ -254,6 +255,7 @@ class App:
             clock=self.clock,
             foreign=self.foreign,
             hooks=self.hooks,
+            strategies=Strategies(lambda: self.registry.strategies, self.foreign),
             generation=lambda: self.registry.generation,
             engines=self._engines,
             rules=tuple(read_rules(settings.policy_rules)),

@@ -45,7 +45,10 @@ class Budget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptParts:
-    """Everything that a prompt is built from. `history`: oldest first. `steps`: of this turn, already taken."""
+    """Everything that a prompt is built from. `history`: oldest first. `steps`: of this turn, already taken.
+
+    instruction: what the turn strategy says for this step, or "".
+    """
 
     instructions: str
     catalogue: CatalogueTexts
@@ -56,6 +59,7 @@ class PromptParts:
     history: Sequence[Line] = ()
     context: Mapping[str, str | Untrusted] = field(default_factory=dict)
     steps: Sequence[Step] = ()
+    instruction: str = ""
     model: str = ""
 
 

@@ -22,6 +22,7 @@ from core.registry.shared_services import SharedServices
 from core.registry.start_order import start_order
 from core.services.foreign import ForeignCalls, Raised, Returned
 from core.services.hooks import HookBinding
+from core.services.strategies import StrategyBinding
 from core.services.sync_or_async import invoke
 
 __all__ = ["Component", "ComponentState", "Registry", "Stage"]
@@ -72,6 +73,7 @@ class Registry:
         self._started: list[Component] = []
         self._generation = Generation()
         self._hooks: tuple[HookBinding, ...] = ()
+        self._strategies: tuple[StrategyBinding, ...] = ()
 
     @property
     def generation(self) -> Generation:
@@ -82,6 +84,11 @@ class Registry:
     def hooks(self) -> tuple[HookBinding, ...]:
         """The hooks of the active plugins; the same tuple for as long as nothing changes."""
         return self._hooks
+
+    @property
+    def strategies(self) -> tuple[StrategyBinding, ...]:
+        """The turn strategies of the active plugins."""
+        return self._strategies
 
     def components(self, kind: str | None = None) -> list[Component]:
         """Return all components, or those of a kind, in load order."""
@@ -198,7 +205,7 @@ class Registry:
         if not loading.enabled:
             self._change(component, ComponentState.DISABLED)
             return
-        taken = self._taken(component, loading.entries)
+        taken = self._taken(component, loading.entries) or self._strategy_taken(component, loading.strategies)
         if taken:
             self._fail(component, Stage.DECLARATION, taken)
             return
@@ -207,6 +214,7 @@ class Registry:
             self._learn_secret(name, value)
         component.requires = loading.requires
         component.entries, component.hooks = loading.entries, loading.hooks
+        component.strategies = loading.strategies
 
     def _taken(self, component: Component, entries: list[CatalogueEntry]) -> str:
         """Return why a component cannot stand beside those that were loaded before, or ""."""
@@ -226,6 +234,13 @@ class Registry:
         commands = [spec.command for spec in specs if spec.command]
         twice = next((command for command in commands if commands.count(command) > 1), "")
         return f"{component.name}: two of its actions have the command /{twice}." if twice else ""
+
+    def _strategy_taken(self, component: Component, strategies: list[StrategyBinding]) -> str:
+        for other in self.components("plugin"):
+            for theirs in other.strategies if other is not component else ():
+                if any(theirs.name == one.name for one in strategies):
+                    return f"{component.name}: the plugin {other.name} has a turn strategy {theirs.name}."
+        return ""
 
     async def _start(self, component: Component) -> None:
         if not self.prepare(component):
@@ -263,6 +278,7 @@ class Registry:
         """Publish what the plugins that are in use have registered, in load order."""
         active = self._in_use()
         self._hooks = tuple(hook for c in active for hook in c.hooks)
+        self._strategies = tuple(one for c in active for one in c.strategies)
         self._generation = Generation(self._generation.number + 1, (entry for c in active for entry in c.entries))
 
     def _in_use(self) -> list[Component]:
@@ -277,7 +293,7 @@ class Registry:
     def _fail(self, component: Component, stage: Stage, reason: str) -> None:
         component.stage = stage
         component.instance = component.config = None
-        component.entries, component.hooks = [], []
+        component.entries, component.hooks, component.strategies = [], [], []
         self._change(component, ComponentState.FAILED, reason=reason)
         log.error(
             "a component does not work", kind=component.kind, component=component.name, stage=stage, reason=reason

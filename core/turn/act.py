@@ -8,13 +8,13 @@ committed before it starts and its end as soon as it is seen; when the end is no
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import structlog
 
-from core.contracts.actions import ActionEnvelope, ActionSpec, Effect, Untrusted
+from core.contracts.actions import MESSAGE_ACTION, ActionEnvelope, ActionSpec, Effect, Untrusted
 from core.contracts.deliveries import Delivery, Part
 from core.contracts.errors import ActionFailed, CannotDeliver, StorageUnavailable
 from core.contracts.hooks import Block
@@ -52,6 +52,7 @@ class Acting:
         catalogue: Mapping[str, Entry],
         tainted: bool,
         refused: Mapping[str, str],
+        only: Collection[str] | None = None,
     ) -> None:
         self._turn = turn
         self._env = env
@@ -66,6 +67,7 @@ class Acting:
         }
         self._broken = ""
         self._refused = refused
+        self._only = only
         self.pending: list[PendingAction] = []
         self.said: dict[int, list[Line]] = {}
 
@@ -91,6 +93,8 @@ class Acting:
         if envelope.hash in self._refused:
             reason = f"It is not valid any more: {self._refused[envelope.hash]}"
             return Decision(verdict=Verdict.DENY, reason=reason)
+        if self._only is not None and spec.type not in (*self._only, MESSAGE_ACTION):
+            return Decision(verdict=Verdict.DENY, reason=f"{spec.type} is not to be used in this step.")
         question = Question(
             spec=spec,
             payload=envelope.payload,

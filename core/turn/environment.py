@@ -22,6 +22,7 @@ from core.services.mask import Masker
 from core.services.people import People
 from core.services.retention import Retention
 from core.services.schedule import StoredSchedule
+from core.services.strategies import Strategies
 from core.services.tokens import TokenEstimate
 from core.turn.close_session import ClosedSessions
 from core.turn.outgoing import Outgoing
@@ -52,6 +53,7 @@ class TurnEnvironment:
     clock: Clock
     foreign: ForeignCalls
     hooks: HookRunner
+    strategies: Strategies
     generation: Callable[[], Generation]
     engines: Engines
     rules: tuple[Rule, ...]

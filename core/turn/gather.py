@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 
-from core.contracts.actions import ActionSpec, Untrusted
+from core.contracts.actions import MESSAGE_ACTION, ActionSpec, Untrusted
 from core.contracts.json import compact
 from core.contracts.policy import Question
 from core.contracts.prompts import Budget, CatalogueTexts, PromptParts
+from core.contracts.strategies import StepPlan
 from core.services import history
 from core.turn.catalogue_text import describe
 from core.turn.environment import Generation, TurnEnvironment
@@ -38,12 +39,16 @@ class CatalogueTextCache:
         return found
 
 
-async def gather(turn: Turn, env: TurnEnvironment, generation: Generation, cache: CatalogueTextCache) -> PromptParts:
-    """Return the parts of the prompt of a turn's next step."""
+async def gather(
+    turn: Turn, env: TurnEnvironment, generation: Generation, cache: CatalogueTextCache, plan: StepPlan | None = None
+) -> PromptParts:
+    """Return the parts of the prompt of a turn's next step. plan: what its strategy says of that."""
     context = turn.context(tainted=turn.input.tainted)
     specs = [entry.spec for entry in generation.values() if entry.spec.model and _seen(turn, env, entry.spec)]
     if env.hooks.has("filter_actions"):
         specs = list(await env.hooks.narrow("filter_actions", context, specs))
+    if plan is not None and plan.actions is not None:
+        specs = [spec for spec in specs if spec.type in plan.actions or spec.type == MESSAGE_ACTION]
     instructions = await env.hooks.chain("extend_system_prompt", context, INSTRUCTIONS)
     reader = str(turn.input.principal)
     lines, facts = await asyncio.gather(
@@ -61,6 +66,7 @@ async def gather(turn: Turn, env: TurnEnvironment, generation: Generation, cache
         history=lines,
         context={plugin: _text(fact) for plugin, fact in facts.items() if fact is not None},
         steps=turn.steps,
+        instruction="" if plan is None else plan.instruction,
         model=turn.session.model,
     )
 

@@ -82,6 +82,28 @@ class SessionActions(AIPluginBase):
         ctx.write(write)
         return "The conversation is closed. `/sessions` lists those of this chat."
 
+    @action(name="core_strategy", effect="local", permission="trainer", command="strategy", model=False)
+    async def strategy(
+        self, ctx: ActionContext, name: Annotated[str, Field(description="The turn strategy, or nothing.")] = ""
+    ) -> str:
+        """Show the turn strategies, or choose how the turns of this conversation are taken."""
+        env, lane, now_ms = self._env(), str(ctx.address), self._env().clock.now_ms()
+        known = env.strategies.names
+        if not name:
+            session = await env.database.transact(lambda conn: history.open_session(conn, lane, now_ms))
+            return (
+                f"This conversation uses {session.strategy or 'no turn strategy'}. Strategies of plugins: "
+                f"{', '.join(known) or 'none'}. `/strategy {DEFAULT_STRATEGY}` goes back to none."
+            )
+        if name != DEFAULT_STRATEGY and name not in known:
+            raise ActionFailed(
+                f"No plugin provides the turn strategy {name}.",
+                cure=f"Use one of {', '.join([*known, DEFAULT_STRATEGY])}; `rekku plugins list` shows the plugins.",
+            )
+        chosen = "" if name == DEFAULT_STRATEGY else name
+        ctx.write(lambda conn: history.choose(conn, lane, now_ms, strategy=chosen))
+        return f"This conversation uses {f'the turn strategy {name}' if chosen else 'no turn strategy'} from now on."
+
     def _line(self, one: ListedSession) -> str:
         at_ms = one.last_at_ms or one.started_at_ms
         when = datetime.fromtimestamp(at_ms / 1000, self._timezone).strftime("%Y-%m-%d %H:%M")

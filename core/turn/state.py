@@ -22,7 +22,7 @@ class Turn:
 
     approved: the approval that this run continues with. grants: what was approved for the rest of the turn.
     tainted: a step of this run, even one that was not committed, saw text that the principal did not write.
-    transformed: the hooks have seen the input in this run.
+    transformed: the hooks have seen the input in this run. without_strategy: its turn strategy has failed in this run.
     undoes: what this turn takes back (the id of the compensation that it runs), or 0.
     sent: the outbox rows (id, address) of this run. history_is_long: it is time to summarize the session.
     """
@@ -42,6 +42,7 @@ class Turn:
     history_is_long: bool = False
     tainted: bool = False
     transformed: bool = False
+    without_strategy: bool = False
     failed: bool = False
     undoes: int = 0
     sent: list[tuple[int, str]] = field(default_factory=list)
@@ -85,7 +86,8 @@ class StepResult:
 
     failure: a sentence for the user when the step came to nothing (no engine, no valid reply). tell: what the user
     of a typed command is told of its outcome. said: rows of history, by the position of the action that said it.
-    ends: the turn ends with it, since a hook has answered and no model is to see what became of that.
+    ends: the turn ends with it, since no model is to see what became of it: a hook
+    has answered, or the turn strategy wants no more.
     """
 
     actions: tuple[RecordedAction, ...] = ()

@@ -48,6 +48,7 @@ def build_prompt(parts: PromptParts) -> Prompt:
         "context": context,
         "input": list(_input(parts.input)),
         "steps": [message for step in parts.steps for message in _step(step)],
+        "strategy": [_user(parts.instruction, Source.CONTEXT)] if parts.instruction else [],
     }
     tainted = (
         context_tainted
