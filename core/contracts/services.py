@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from core.contracts.json import Json
+from core.contracts.json import Json, JsonObject
 from core.contracts.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -60,6 +60,15 @@ class Services(Protocol):
 
     def require(self, name: str) -> Any:
         """Return what another plugin offers; raises ServiceMissing."""
+
+    async def call_plugin(self, name: str, action: str, payload: JsonObject) -> Json:
+        """Run an action of the plugin `name` inside of the action that is running, and return its output as JSON.
+
+        It is validated, authorized with the rights of whoever asked for the running action, and recorded like any
+        other. Raises ActionFailed, with the reason, when it is not valid, not allowed, needs an approval or has
+        failed; and where no action is running: in a job, a hook or `start`. It may touch no more than the running
+        action has declared (`read`, then `local`, then `external`). What it reads from outside taints the outcome.
+        """
 
 
 class PluginContext(Protocol):

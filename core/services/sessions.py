@@ -1,4 +1,6 @@
-"""The conversations of a lane: which there are, beginning another, going back to one, closing. Functions of a connection.
+"""The conversations of a lane: which there are, beginning another, going back to one, closing.
+
+Functions of a connection.
 
 One of a lane's open sessions is its current one: the one that was picked last. A closed one that is picked again is
 open again, with its history and its summary.
@@ -81,9 +83,7 @@ def close(conn: Any, lane: str, now_ms: int) -> tuple[int, Session]:
     is_open = (sessions.c.lane == lane, sessions.c.closed_at_ms == 0)
     if not conn.execute(select(func.count()).select_from(sessions).where(*is_open)).scalar_one():
         picked = _highest(conn, lane) + 1
-        history.begin(
-            conn, lane, now_ms, engine=old.engine, model=old.model, strategy=old.strategy, picked=picked
-        )
+        history.begin(conn, lane, now_ms, engine=old.engine, model=old.model, strategy=old.strategy, picked=picked)
     return old.id, history.open_session(conn, lane, now_ms)
 
 

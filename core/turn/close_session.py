@@ -40,7 +40,7 @@ class ClosedSessions:
     async def _tell(self, ids: list[int]) -> None:
         for session_id in ids:
             try:
-                found = await self._database.read(lambda conn, id=session_id: sessions.listed(conn, id))  # type: ignore[misc]
+                found = await self._database.read(lambda conn, one=session_id: sessions.listed(conn, one))  # type: ignore[misc]
             except StorageError as error:
                 log.warning("a closed session could not be told of", session=session_id, error=str(error))
                 continue

@@ -79,7 +79,7 @@ def fail_action(result: StepResult, failure: WriteFailed) -> None:
     failed.action = RecordedAction(
         envelope=failed.action.envelope, outcome=outcome, ledger_id=failed.action.ledger_id
     )
-    failed.writes, failed.parts = [], []
+    failed.drop_writes()
     actions = list(result.actions)
     actions[failed.position] = failed.action
     result.actions = tuple(actions)

@@ -46,9 +46,7 @@ async def write_plan(turn: Turn, env: TurnEnvironment, prompt: Prompt) -> StepRe
     envelope = ActionEnvelope(type=PLAN_ACTION, payload={"text": env.masker.text(_plan_text(reply.text))})
     outcome = Outcome(status=OutcomeStatus.DONE, output=WRITTEN_DOWN)
     action = RecordedAction(envelope=envelope, outcome=outcome)
-    pending = PendingAction(
-        position=0, action=action, effect=Effect.READ.value, started_at_ms=env.clock.now_ms()
-    )
+    pending = PendingAction(position=0, action=action, effect=Effect.READ.value, started_at_ms=env.clock.now_ms())
     return StepResult(actions=(action,), tainted=conversation.tainted, pending=[pending])
 
 

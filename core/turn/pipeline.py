@@ -16,9 +16,10 @@ from core.contracts.steps import Next, ParsedReply, ReplyError, Step
 from core.contracts.strategies import StepPlan
 from core.services.history import LARGEST_WINDOW
 from core.turn.act import Acting
+from core.turn.call_check import check_call
 from core.turn.commit import abort, commit, fail_action
 from core.turn.compose_reminder import composed_text, is_composed, literal_text
-from core.turn.converse import Conversation, check_call
+from core.turn.converse import Conversation
 from core.turn.decide import decide
 from core.turn.environment import Generation, TurnEnvironment
 from core.turn.follow_strategy import planned, write_plan

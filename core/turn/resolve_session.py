@@ -27,6 +27,4 @@ async def resolved_session(turn: Turn, env: TurnEnvironment) -> Session:
         if found is None:
             log.warning("a hook chose a session that this chat does not have", session=view.id, lane=lane)
         session = found or session
-    return replace(
-        session, engine=view.engine, model=view.model, persona=view.persona, strategy=view.strategy
-    )
+    return replace(session, engine=view.engine, model=view.model, persona=view.persona, strategy=view.strategy)

@@ -1,4 +1,4 @@
-"""The commands for the conversations of a chat: list them, begin another, go back to one, close, choose a strategy."""
+"""The commands for the conversations of a chat: list, begin, go back to one, close, choose a turn strategy."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DEFAULT_STRATEGY = "default"
 
 
 class SessionActions(AIPluginBase):
-    """Conversations. Whoever may talk in a chat may begin, list, switch and close its conversations, and no other's."""
+    """Whoever may talk in a chat may begin, list, switch and close its conversations, and those of no other."""
 
     def __init__(self, env: Callable[[], TurnEnvironment], timezone: str) -> None:
         self._env = env

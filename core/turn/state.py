@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 
-from core.contracts.actions import ActionEnvelope, WriteFn
+from core.contracts.actions import ActionEnvelope, Effect, WriteFn
 from core.contracts.deliveries import Part
 from core.contracts.hooks import TurnContext
 from core.contracts.inputs import Input, Role
+from core.contracts.outcomes import Outcome, OutcomeStatus
 from core.contracts.prompts import Line
 from core.contracts.steps import RecordedAction, Step
 from core.services.approvals import Approval, Grant
@@ -22,7 +24,7 @@ class Turn:
 
     approved: the approval that this run continues with. grants: what was approved for the rest of the turn.
     tainted: a step of this run, even one that was not committed, saw text that the principal did not write.
-    transformed: the hooks have seen the input in this run. without_strategy: its turn strategy has failed in this run.
+    transformed: the hooks have seen the input in this run. without_strategy: its turn strategy has failed in it.
     undoes: what this turn takes back (the id of the compensation that it runs), or 0.
     sent: the outbox rows (id, address) of this run. history_is_long: it is time to summarize the session.
     """
@@ -68,7 +70,10 @@ class Turn:
 
 @dataclass(slots=True, kw_only=True)
 class PendingAction:
-    """An action whose ledger row is not written yet: the row, and what is written in the same transaction."""
+    """An action whose ledger row is not written yet: the row, and what is written in the same transaction.
+
+    calls: what its handler called of other plugins, which is written before it and is undone with it.
+    """
 
     position: int
     action: RecordedAction
@@ -78,6 +83,23 @@ class PendingAction:
     parts: list[tuple[Part, float]] = field(default_factory=list)
     approval: Approval | None = None
     undo: ActionEnvelope | None = None
+    calls: list[PendingAction] = field(default_factory=list)
+
+    def with_calls(self) -> Iterator[PendingAction]:
+        """Yield what it called, and then itself."""
+        for call in self.calls:
+            yield from call.with_calls()
+        yield self
+
+    def drop_writes(self) -> None:
+        """Drop what it would write and send; what it called and would have written is failed."""
+        self.writes, self.parts = [], []
+        for call in self.calls:
+            call.drop_writes()
+            if call.effect == Effect.LOCAL.value and call.action.outcome.status is OutcomeStatus.DONE:
+                reason = f"Not kept: {self.action.envelope.type}, which called it, ended as failed."
+                outcome = Outcome(status=OutcomeStatus.FAILED, reason=reason)
+                call.action = replace(call.action, outcome=outcome)
 
 
 @dataclass(slots=True, kw_only=True)
