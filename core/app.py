@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from core.component_host import ComponentHost
+from core.contracts.errors import RekkuError
 from core.contracts.inputs import Accepted, Address, Input
 from core.contracts.prompts import Budget
 from core.contracts.services import Clock
@@ -110,6 +111,7 @@ class App:
             schedule=self.schedule,
             foreign=self.foreign,
             redeclare=lambda name: self.registry.redeclare(name),
+            env=self._started_env,
         )
         self.registry = Registry(
             foreign=self.foreign,
@@ -194,6 +196,11 @@ class App:
                 objects=self._objects[kind],
             )
             await self.registry.load(kind, found)
+
+    def _started_env(self) -> TurnEnvironment:
+        if not hasattr(self, "env"):
+            raise RekkuError("This works once Rekku has started.")
+        return self.env
 
     def choose_engines(self) -> Engines:
         """Return the loaded engines that can be used; a part of starting. See `core.engine_choice`."""

@@ -16,6 +16,8 @@ from core.contracts.services import Clock, Database, KeyValueStore
 from core.registry.shared_services import SharedServices
 from core.services.foreign import contained
 from core.services.keyvalue import StoredKeyValues
+from core.turn.ask_for_plugin import EnginesOfPlugin
+from core.turn.environment import TurnEnvironment
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -36,6 +38,7 @@ class ComponentContext:
     shared_services: SharedServices
     schedule: Schedule
     redeclare: Callable[[str], Awaitable[None]]
+    env: Callable[[], TurnEnvironment]
     _jobs: set[asyncio.Task[None]] = field(default_factory=set)
 
     @cached_property
@@ -61,6 +64,11 @@ class ComponentContext:
         """What plugins offer each other."""
         return self.shared_services.view(self.name)
 
+    @cached_property
+    def engines(self) -> EnginesOfPlugin:
+        """Model calls of the component's own."""
+        return EnginesOfPlugin(self.name, self.env)
+
     async def actions_changed(self) -> None:
         """Have the plugin's actions read again; raises DeclarationError."""
         await self.redeclare(self.name)
@@ -82,6 +90,7 @@ class ComponentContext:
 
     async def release(self) -> None:
         """Cancel what still runs; a job that does not let itself be cancelled is left behind after a second."""
+        self.engines.close()
         for task in self._jobs:
             task.cancel()
         if self._jobs:

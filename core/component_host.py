@@ -12,6 +12,7 @@ from core.registry.shared_services import SharedServices
 from core.services.foreign import ForeignCalls
 from core.services.periodic import PeriodicJobs, jobs_of
 from core.services.schedule import StoredSchedule
+from core.turn.environment import TurnEnvironment
 
 
 class ComponentHost:
@@ -27,14 +28,16 @@ class ComponentHost:
         schedule: StoredSchedule,
         foreign: ForeignCalls,
         redeclare: Callable[[str], Awaitable[None]],
+        env: Callable[[], TurnEnvironment],
     ) -> None:
-        """redeclare: reads the actions of a plugin again."""
+        """redeclare: reads the actions of a plugin again. env: what turns work with, once the app has started."""
         self._home = home
         self._timezone = timezone
         self._clock = clock
         self._database = database
         self._schedule = schedule
         self._redeclare = redeclare
+        self._env = env
         self._contexts: dict[tuple[str, str], ComponentContext] = {}
         self.services = SharedServices()
         self.periodic = PeriodicJobs(foreign, timezone)
@@ -50,6 +53,7 @@ class ComponentHost:
             database=self._database,
             schedule=self._schedule,
             redeclare=self._redeclare,
+            env=self._env,
             shared_services=self.services,
         )
         self._contexts[kind, name] = context

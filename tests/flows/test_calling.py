@@ -251,7 +251,7 @@ async def test_depth_and_number_are_bounded(kit: RunningApp) -> None:
 
 
 async def test_an_action_that_has_ended_calls_nothing_any_more(kit: RunningApp) -> None:
-    ended = asyncio.Event()
+    ended, tried = asyncio.Event(), asyncio.Event()
     refused: list[str] = []
 
     async def work(me: Caller) -> str:
@@ -261,7 +261,7 @@ async def test_an_action_that_has_ended_calls_nothing_any_more(kit: RunningApp) 
                 await me.call("look", at="x")
             except ActionFailed as error:
                 refused.append(str(error))
-            ended.clear()
+            tried.set()
 
         me.context.spawn(later(), "later")
         return "begun"
@@ -269,6 +269,5 @@ async def test_an_action_that_has_ended_calls_nothing_any_more(kit: RunningApp) 
     assert await do(kit, "do_read", work) == "begun"
     ended.set()
     async with asyncio.timeout(5):
-        while ended.is_set():
-            await asyncio.sleep(0)
+        await tried.wait()
     assert "has ended" in refused[0]

@@ -15,7 +15,7 @@ from core.ai_plugin_base import AIPluginBase, TurnContext
 from core.contracts.inputs import Address, Origin, Principal, Role
 from core.contracts.json import Json
 from core.contracts.schedule import Schedule
-from core.contracts.services import Database, KeyValueStore, PluginContext, Services
+from core.contracts.services import Database, KeyValueStore, PluginContext, PluginEngines, Services
 
 T = TypeVar("T", bound=AIPluginBase)
 
@@ -70,6 +70,10 @@ class FakePluginContext:
 
     @property
     def schedule(self) -> Schedule:
+        raise NotImplementedError
+
+    @property
+    def engines(self) -> PluginEngines:
         raise NotImplementedError
 
     def spawn(self, job: Awaitable[None], name: str) -> None:
