@@ -32,6 +32,7 @@ from core.services.figures import Figures
 from core.services.foreign import ForeignCalls
 from core.services.hooks import HookRunner
 from core.services.mask import Masker
+from core.services.observers import Observers
 from core.services.people import People
 from core.services.policy import read_rules
 from core.services.retention import Retention
@@ -290,6 +291,7 @@ class App:
             schedule=self.schedule,
             wake_schedule=lambda: self.schedule_keeper.wake(),
             summarize=Summaries(lambda: self.env, self._own).soon,
+            observers=Observers(self.foreign),
             closed_sessions=ClosedSessions(self.database, self._own),
             reached=self._reached,
             figures=self.figures,

@@ -18,6 +18,7 @@ from core.services.foreign import contained
 from core.services.keyvalue import StoredKeyValues
 from core.turn.ask_for_plugin import EnginesOfPlugin
 from core.turn.environment import TurnEnvironment
+from core.turn.plugin_messages import MessagesOfPlugin
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -69,6 +70,11 @@ class ComponentContext:
         """Model calls of the component's own."""
         return EnginesOfPlugin(self.name, self.env)
 
+    @cached_property
+    def messages(self) -> MessagesOfPlugin:
+        """The component's part in the conversations."""
+        return MessagesOfPlugin(self.name, self.env)
+
     async def actions_changed(self) -> None:
         """Have the plugin's actions read again; raises DeclarationError."""
         await self.redeclare(self.name)
@@ -91,6 +97,7 @@ class ComponentContext:
     async def release(self) -> None:
         """Cancel what still runs; a job that does not let itself be cancelled is left behind after a second."""
         self.engines.close()
+        self.messages.close()
         for task in self._jobs:
             task.cancel()
         if self._jobs:

@@ -24,6 +24,16 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """What a plugin has added to the message of a turn. tainted: it is text from outside."""
+
+    id: int
+    plugin: str
+    text: str
+    tainted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogueTexts:
     """What the model is told of the actions that it may use; see `EngineRequest` for the two texts."""
 
@@ -58,6 +68,7 @@ class PromptParts:
     summary_tainted: bool = False
     history: Sequence[Line] = ()
     context: Mapping[str, str | Untrusted] = field(default_factory=dict)
+    notes: Sequence[Note] = ()
     steps: Sequence[Step] = ()
     instruction: str = ""
     model: str = ""

@@ -10,6 +10,7 @@ from core.contracts.actions import Untrusted
 from core.contracts.engine import EngineReply
 from core.contracts.inputs import Principal
 from core.contracts.json import Json, JsonObject
+from core.contracts.messages import PluginMessages
 from core.contracts.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -125,6 +126,8 @@ class PluginContext(Protocol):
     def schedule(self) -> Schedule: ...
     @property
     def engines(self) -> PluginEngines: ...
+    @property
+    def messages(self) -> PluginMessages: ...
 
     async def actions_changed(self) -> None:
         """Have `get_supported_actions` read again: what it returns now holds from the next step on.

@@ -19,6 +19,7 @@ from core.services.figures import Figures
 from core.services.foreign import ForeignCalls
 from core.services.hooks import HookRunner
 from core.services.mask import Masker
+from core.services.observers import Observers
 from core.services.people import People
 from core.services.retention import Retention
 from core.services.schedule import StoredSchedule
@@ -71,6 +72,7 @@ class TurnEnvironment:
     wake_schedule: Callable[[], None]
     summarize: Callable[[TurnContext], None]
     closed_sessions: ClosedSessions
+    observers: Observers
     reached: Callable[[str], None]
     figures: Figures
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from typing import Any
 
 from core.contracts.actions import MESSAGE_ACTION, ActionSpec, Untrusted
+from core.contracts.inputs import InputKind, Origin
 from core.contracts.json import compact
 from core.contracts.policy import Question
-from core.contracts.prompts import Budget, CatalogueTexts, PromptParts
+from core.contracts.prompts import Budget, CatalogueTexts, Line, Note, PromptParts
 from core.contracts.strategies import StepPlan
-from core.services import history
+from core.services import history, notes
 from core.turn.catalogue_text import describe
 from core.turn.environment import Generation, TurnEnvironment
 from core.turn.stages.authorize import visible
@@ -18,6 +20,7 @@ from core.turn.stages.build_prompt import INSTRUCTIONS
 from core.turn.state import Turn
 
 MOST_CACHED_TEXTS = 16
+TAKES_NOTES = (InputKind.MESSAGE, InputKind.BUTTON)
 
 
 class CatalogueTextCache:
@@ -51,9 +54,16 @@ async def gather(
         specs = [spec for spec in specs if spec.type in plan.actions or spec.type == MESSAGE_ACTION]
     instructions = await env.hooks.chain("extend_system_prompt", context, INSTRUCTIONS)
     reader = str(turn.input.principal)
-    lines, facts = await asyncio.gather(
+    takes_notes = turn.input.origin is Origin.USER and turn.input.kind in TAKES_NOTES
+    address, now_ms = str(turn.input.address), env.clock.now_ms()
+
+    def look(conn: Any) -> tuple[list[Line], list[Note]]:
         # A turn that was interrupted has rows of its own in the history already; its steps tell them.
-        env.database.read(lambda conn: history.window(conn, turn.session, reader=reader, but_turn=turn.id)),
+        said = history.window(conn, turn.session, reader=reader, but_turn=turn.id)
+        return said, notes.for_turn(conn, address, turn.id, now_ms) if takes_notes else []
+
+    (lines, carried), facts = await asyncio.gather(
+        env.database.read(look),
         env.hooks.collect("gather_context", context),
     )
     return PromptParts(
@@ -65,6 +75,7 @@ async def gather(
         summary_tainted=turn.session.summary_tainted,
         history=lines,
         context={plugin: _text(fact) for plugin, fact in facts.items() if fact is not None},
+        notes=carried,
         steps=turn.steps,
         instruction="" if plan is None else plan.instruction,
         model=turn.session.model,

@@ -102,6 +102,7 @@ async def take_step(turn: Turn, env: TurnEnvironment, cache: CatalogueTextCache)
     plan = await planned(turn, env)
     parts = await gather(turn, env, generation, cache, plan)
     prompt = build_prompt(parts)
+    turn.notes = tuple(note.id for note in parts.notes)
     turn.history_is_long = prompt.history_left_out > 0 or len(parts.history) >= LARGEST_WINDOW
     if plan.plan_only:
         return await write_plan(turn, env, prompt)

@@ -25,6 +25,7 @@ class Turn:
     approved: the approval that this run continues with. grants: what was approved for the rest of the turn.
     tainted: a step of this run, even one that was not committed, saw text that the principal did not write.
     transformed: the hooks have seen the input in this run. without_strategy: its turn strategy has failed in it.
+    notes: the ids of the notes that the prompt of its last step held.
     undoes: what this turn takes back (the id of the compensation that it runs), or 0.
     sent: the outbox rows (id, address) of this run. history_is_long: it is time to summarize the session.
     """
@@ -47,6 +48,7 @@ class Turn:
     without_strategy: bool = False
     failed: bool = False
     undoes: int = 0
+    notes: tuple[int, ...] = ()
     sent: list[tuple[int, str]] = field(default_factory=list)
 
     @property

@@ -222,7 +222,7 @@ async def test_one_that_hangs_ends_with_the_deadline_of_its_caller(kit: RunningA
 async def test_a_check_of_another_plugin_stops_it_and_its_output_is_what_the_hooks_show() -> None:
     class Guard(AIPluginBase):
         @hook("before_action")
-        async def stop(self, turn: TurnContext, action: ActionEnvelope) -> Block | None:
+        async def forbid(self, turn: TurnContext, action: ActionEnvelope) -> Block | None:
             return Block("Not today.") if action.type == "press" else None
 
     async with running_app(

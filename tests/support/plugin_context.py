@@ -14,6 +14,7 @@ from structlog.typing import FilteringBoundLogger
 from core.ai_plugin_base import AIPluginBase, TurnContext
 from core.contracts.inputs import Address, Origin, Principal, Role
 from core.contracts.json import Json
+from core.contracts.messages import PluginMessages
 from core.contracts.schedule import Schedule
 from core.contracts.services import Database, KeyValueStore, PluginContext, PluginEngines, Services
 
@@ -74,6 +75,10 @@ class FakePluginContext:
 
     @property
     def engines(self) -> PluginEngines:
+        raise NotImplementedError
+
+    @property
+    def messages(self) -> PluginMessages:
         raise NotImplementedError
 
     def spawn(self, job: Awaitable[None], name: str) -> None:
