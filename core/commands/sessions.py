@@ -19,7 +19,10 @@ def _sessions() -> None:
 
 @group.command("list")
 def list_(as_json: AsJson = False, limit: Limit = 50) -> None:
-    """List conversations, those first that were begun or gone back to last; what was said in them is not shown."""
+    """List the conversations of every chat.
+
+    Those come first that were begun or gone back to last. What was said in them is not shown.
+    """
     finish(lambda: _list(as_json, limit))
 
 

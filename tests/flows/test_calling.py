@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -271,3 +273,58 @@ async def test_an_action_that_has_ended_calls_nothing_any_more(kit: RunningApp) 
     async with asyncio.timeout(5):
         await tried.wait()
     assert "has ended" in refused[0]
+
+
+async def test_after_a_crash_nothing_that_was_called_is_done_again(tmp_path: Any) -> None:
+    """The database as it is while the caller still runs is what a process that dies now leaves."""
+    before, after = tmp_path / "before", tmp_path / "after"
+    after.mkdir(mode=0o700)
+    pressed, over = asyncio.Event(), asyncio.Event()
+
+    class Slow(Workshop):
+        @action(effect="external", permission="user", timeout_s=60, reads_outside=False)
+        async def press_and_wait(self) -> str:
+            """Press a button of another plugin, and wait."""
+            await self.context.services.call_plugin("caller", "note_it", {"text": "milk"})
+            await self.context.services.call_plugin("caller", "ring_it", {})
+            pressed.set()
+            await over.wait()
+            return "over"
+
+    rung: list[str] = []
+
+    class Bell(Caller):
+        @action(effect="external", permission="user")
+        async def ring_it(self) -> str:
+            """Ring."""
+            rung.append("ring")
+            return "rung"
+
+        @action(effect="local", permission="user")
+        async def note_it(self, ctx: ActionContext, text: str) -> None:
+            """Note."""
+            ctx.write(lambda conn: conn.execute(insert(kv), {"owner": "caller", "key": text, "value": "1"}))
+
+    async with running_app(
+        engine=ScriptedEngine(("press_and_wait", {}), message("over")), plugins=[Slow(), Bell()], home=before
+    ) as kit:
+        await kit.interface.say("press it")
+        async with asyncio.timeout(10):
+            await pressed.wait()
+        with closing(sqlite3.connect(before / "rekku.db")) as of, closing(sqlite3.connect(after / "rekku.db")) as to:
+            of.backup(to)
+        over.set()
+        await kit.app.drained()
+    async with running_app(
+        engine=ScriptedEngine(otherwise=message("it is not known")), plugins=[Slow(), Bell()], home=after
+    ) as kit:
+        await kit.app.drained()
+        assert rung == ["ring"]
+        assert await notes(kit) == ["milk"]
+        assert await statuses(kit) == [
+            ("press_and_wait", "unknown"),
+            ("note_it", "done"),
+            ("ring_it", "done"),
+            ("message", "done"),
+        ]
+        assert "It may have happened" in "".join(one.content for one in kit.engine.requests[0].messages)
