@@ -16,6 +16,9 @@ HOUR_MS = 3600 * 1000
 DAY_MS = 24 * HOUR_MS
 _BYTES_PER_TOKEN = 4
 
+PLUGINS = "plugin"
+"""Of the principal `plugin:NAME`, on whose behalf a plugin asks a model when it does so for nobody."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleBudget:

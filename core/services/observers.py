@@ -17,6 +17,7 @@ log = structlog.get_logger("rekku.observers")
 
 MOST_OF_A_PLUGIN = 20
 MOST_WAITING = 100
+MOST_WAITING_CHARACTERS = 4 * 1024 * 1024
 
 
 class HeardBy:
@@ -37,17 +38,19 @@ class HeardBy:
         self._handler = handler
         self._timeout_s = timeout_s
         self._waiting: deque[Said] = deque()
+        self._characters = 0
         self._news = asyncio.Event()
         self._task = asyncio.get_running_loop().create_task(self._run(), name=f"{plugin} hears")
 
     def offer(self, said: Said) -> None:
         """Put something into the queue; never waits."""
-        if len(self._waiting) >= MOST_WAITING:
-            self._waiting.popleft()
+        self._waiting.append(said)
+        self._characters += len(said.text)
+        while len(self._waiting) > MOST_WAITING or self._characters > MOST_WAITING_CHARACTERS:
+            self._characters -= len(self._waiting.popleft().text)
             self.dropped += 1
             if self.dropped == 1:
                 log.warning("a plugin is too slow for what it wants to hear", plugin=self.plugin)
-        self._waiting.append(said)
         self._news.set()
 
     def close(self) -> None:
@@ -61,7 +64,9 @@ class HeardBy:
             await self._news.wait()
             self._news.clear()
             while self._waiting:
-                await self._hand(self._waiting.popleft())
+                said = self._waiting.popleft()
+                self._characters -= len(said.text)
+                await self._hand(said)
 
     async def _hand(self, said: Said) -> None:
         called = self._observers.foreign.call(

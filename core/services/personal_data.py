@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, and_, false, func, or_, select
 
 from core.contracts.inputs import Address, Origin, Principal
 from core.services import calendar_uids
+from core.services.budgets import PLUGINS
 from core.storage.tables import (
     approvals,
     asks,
@@ -220,7 +221,7 @@ def everyone(conn: Any) -> list[dict[str, Any]]:
     roles = {row.principal: row for row in conn.execute(select(people.c.principal, people.c.role, people.c.name))}
     rows = []
     for who in sorted(found - {""}):
-        if who == erased_name(who.partition(":")[0]):
+        if who == erased_name(who.partition(":")[0]) or who.startswith(f"{PLUGINS}:"):
             continue
         count, last_ms = active.get(who, (0, 0))
         role, name = (roles[who].role, roles[who].name) if who in roles else ("", "")

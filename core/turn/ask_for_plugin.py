@@ -9,24 +9,31 @@ from contextvars import ContextVar
 from core.ai_plugin_base import current_action
 from core.contracts.actions import Untrusted
 from core.contracts.engine import EngineReply, EngineRequest, PromptMessage, Source
-from core.contracts.errors import BudgetUsedUp, EngineRefused, EngineUnavailable
+from core.contracts.errors import BudgetUsedUp, EngineRefused, EngineTimeout, EngineUnavailable
 from core.contracts.hooks import TurnContext
 from core.contracts.inputs import Address, Origin, Principal, Role
 from core.services import budgets
-from core.services.budgets import DAY_MS
+from core.services.budgets import DAY_MS, PLUGINS
 from core.turn.ask_with_hooks import ask_with_hooks
 from core.turn.environment import TurnEnvironment
 from core.turn.running_action import RunningAction
 from core.turn.stages.ask_engine import NotAnswered
 
 MOST_AT_ONCE = 4
+MOST_WAITING = 32
 LARGEST_REQUEST = 256 * 1024
 """Bytes of UTF-8, instructions included."""
 LONGEST_S = 600.0
-PLUGIN_INTERFACE = "plugin"
-"""Of the principal `plugin:NAME`, on whose behalf a plugin asks when it does so for nobody."""
 
-_asking: ContextVar[bool] = ContextVar("rekku_asking", default=False)
+
+class _Call:
+    """A call that is being made, or, for what was started meanwhile and goes on, was."""
+
+    def __init__(self) -> None:
+        self.under_way = True
+
+
+_asking: ContextVar[_Call | None] = ContextVar("rekku_asking", default=None)
 
 
 class EnginesOfPlugin:
@@ -36,6 +43,7 @@ class EnginesOfPlugin:
         self._plugin = plugin
         self._env = env
         self._slots = asyncio.Semaphore(MOST_AT_ONCE)
+        self._waiting = 0
         self._open = True
 
     def close(self) -> None:
@@ -58,7 +66,8 @@ class EnginesOfPlugin:
         env = self._env()
         if not self._open:
             raise EngineRefused(f"{self._plugin} has stopped and asks no engine any more.")
-        if _asking.get():
+        around = _asking.get()
+        if around is not None and around.under_way:
             raise EngineRefused(f"{self._plugin} asks an engine while a call of its kind is being made.")
         request = _request(messages, instructions, model, temperature, max_output_tokens)
         running = current_action.get(None)
@@ -72,12 +81,15 @@ class EnginesOfPlugin:
                 f"There is no engine {engine}.", cure=f"Use one of {', '.join(env.engines.names)}."
             )
         deadline = env.clock.monotonic() + min(max(timeout_s, 0.0), LONGEST_S)
-        token = _asking.set(True)
+        await self._slot(deadline - env.clock.monotonic())
+        call = _Call()
+        token = _asking.set(call)
         try:
-            async with self._slots:
-                told = await ask_with_hooks(request, context, env, env.engines.chain(chosen), deadline=deadline)
+            told = await ask_with_hooks(request, context, env, env.engines.chain(chosen), deadline=deadline)
         finally:
+            call.under_way = False
             _asking.reset(token)
+            self._slots.release()
         if isinstance(told, NotAnswered):
             raise EngineUnavailable(env.masker.text(told.sentence), retryable=False)
         if told.foreign_added:
@@ -89,16 +101,28 @@ class EnginesOfPlugin:
         )
         return told.reply
 
+    async def _slot(self, longest_s: float) -> None:
+        if self._waiting >= MOST_WAITING:
+            raise EngineRefused(f"{MOST_WAITING} calls of {self._plugin} wait already.")
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(longest_s):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise EngineTimeout(f"{self._plugin} has {MOST_AT_ONCE} calls under way, which took too long.") from None
+        finally:
+            self._waiting -= 1
+
     def _context(self, running: object, principal: Principal | None, env: TurnEnvironment) -> TurnContext:
         if isinstance(running, RunningAction) and principal in (None, running.principal):
             return running.turn_context()
-        own = Principal(PLUGIN_INTERFACE, self._plugin)
+        own = Principal(PLUGINS, self._plugin)
         who = principal or own
         return TurnContext(
             turn_id=0,
             principal=who,
             role=Role.USER if who == own else env.people.role(who),
-            address=Address(PLUGIN_INTERFACE, self._plugin),
+            address=Address(PLUGINS, self._plugin),
             origin=Origin.SYSTEM,
         )
 

@@ -12,6 +12,7 @@ from core.contracts.hooks import TurnContext
 from core.contracts.inputs import Address, Origin, Principal, Role
 from core.contracts.messages import SaidHandler, Subscription
 from core.services import notes, outbox
+from core.services.budgets import PLUGINS
 from core.services.observers import HeardBy
 from core.turn.environment import TurnEnvironment
 
@@ -46,7 +47,7 @@ class MessagesOfPlugin:
             raise CannotDeliver(f"What {self._plugin} shows is no text of at most {LONGEST_SHOWN} bytes.")
         context = TurnContext(
             turn_id=0,
-            principal=Principal("plugin", self._plugin),
+            principal=Principal(PLUGINS, self._plugin),
             role=Role.USER,
             address=address,
             origin=Origin.SYSTEM,

@@ -13,6 +13,7 @@ from core.contracts.engine import EngineReply, EngineRequest, PromptMessage, Sou
 from core.contracts.errors import BudgetUsedUp, EngineRefused, EngineUnavailable, RekkuError
 from core.contracts.hooks import TurnContext as Context
 from core.contracts.inputs import Principal
+from core.services import personal_data
 from core.settings.budgets import BudgetSettings
 from core.testing import RunningApp, ScriptedEngine, message, running_app
 from core.turn.summarize import summarize
@@ -94,6 +95,7 @@ async def test_the_budget_holds_for_it_and_counts_it() -> None:
         rows = await kit.rows("SELECT principal, tokens FROM asks")
         assert rows[0]["principal"].startswith("plugin:")
         assert rows[0]["tokens"] >= 100
+        assert await kit.app.database.read(personal_data.everyone) == []
         with pytest.raises(BudgetUsedUp, match="50 tokens"):
             await ask("hello")
         with pytest.raises(BudgetUsedUp, match="may not use"):
