@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from functools import partial
@@ -18,7 +19,16 @@ from core.contracts.hooks import HOOKS, Block, Intercept, TurnContext
 from core.contracts.inputs import Principal
 from core.contracts.json import Json, JsonObject
 from core.contracts.services import PluginContext
-from core.declarations import ActionMark, DeclaredAction, EventMark, EveryMark, HookMark, declare_action
+from core.contracts.strategies import STRATEGY_TIMEOUT_S, StepPlan
+from core.declarations import (
+    ActionMark,
+    DeclaredAction,
+    EventMark,
+    EveryMark,
+    HookMark,
+    StrategyMark,
+    declare_action,
+)
 from core.event_conditions import always, regex, wake_word
 from core.own_thread import in_own_thread
 
@@ -32,6 +42,7 @@ __all__ = [
     "Intercept",
     "Reject",
     "RetryAction",
+    "StepPlan",
     "Stop",
     "TurnContext",
     "Untrusted",
@@ -42,6 +53,7 @@ __all__ = [
     "hook",
     "on",
     "regex",
+    "strategy",
     "wake_word",
 ]
 
@@ -166,6 +178,26 @@ def every(
 
     def decorate(function: F) -> F:
         function._rekku_every = mark  # type: ignore[attr-defined]
+        return function
+
+    return decorate
+
+
+def strategy(name: str, *, timeout_s: float = STRATEGY_TIMEOUT_S) -> Callable[[F], F]:
+    """Declare a method `(turn, steps) -> StepPlan | None` as a turn strategy that `/strategy NAME` chooses.
+
+    It is asked before each step with the `TurnContext` and the steps that were taken, a tuple of `Step`, and answers
+    how the next one is to be taken; None: as without a strategy. It may be asked the same again after a crash, so it
+    should decide by what it is given alone. When it raises, or takes longer than `timeout_s` seconds, the turn goes
+    on without it. Raises DeclarationError for what is no name: lower-case letters, digits and _, 40 at most.
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", name) or name == "default":
+        cure = 'Use lower-case letters, digits and _, a letter first; "default" is what there is without one.'
+        raise DeclarationError(f"@strategy({name!r}): this cannot be the name of a strategy.", cure=cure)
+    mark = StrategyMark(name=name, timeout_s=timeout_s)
+
+    def decorate(function: F) -> F:
+        function._rekku_strategy = mark  # type: ignore[attr-defined]
         return function
 
     return decorate

@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from core.component_host import ComponentHost
+from core.contracts.errors import RekkuError
 from core.contracts.inputs import Accepted, Address, Input
 from core.contracts.prompts import Budget, CatalogueBudget
 from core.contracts.services import Clock
@@ -33,10 +34,12 @@ from core.services.foreign import ForeignCalls
 from core.services.hooks import HookRunner
 from core.services.kept_events import KeptEvents
 from core.services.mask import Masker
+from core.services.observers import Observers
 from core.services.people import People
 from core.services.policy import read_rules
 from core.services.retention import Retention
 from core.services.schedule import StoredSchedule
+from core.services.strategies import Strategies
 from core.services.tokens import TokenEstimate
 from core.settings import Settings, ensure_home
 from core.storage import schema
@@ -54,6 +57,7 @@ from core.turn.people_actions import PeopleActions
 from core.turn.receive import Receiver
 from core.turn.rehearse import Rehearsal
 from core.turn.reroute_reminder import parts_instead
+from core.turn.session_actions import SessionActions
 from core.turn.summarize import Summaries
 
 log = structlog.get_logger("rekku.app")
@@ -129,6 +133,7 @@ class App:
             foreign=self.foreign,
             bus=self.events,
             redeclare=lambda name: self.registry.redeclare(name),
+            env=self._started_env,
         )
         self.registry = Registry(
             foreign=self.foreign,
@@ -199,7 +204,8 @@ class App:
         controls = Controls(stop_turn=lambda *args: self.dispatcher.stop_turn(*args))
         core_actions = CoreActions(lambda: self.env, controls)
         people_actions = PeopleActions(lambda: self.env)
-        own = {"core": core_actions, "core_people": people_actions}
+        session_actions = SessionActions(lambda: self.env, self.settings.timezone)
+        own = {"core": core_actions, "core_people": people_actions, "core_sessions": session_actions}
         await self.registry.load(
             "plugin",
             [Found(kind="plugin", name=name, source="core", load=lambda o=o: o) for name, o in own.items()],  # type: ignore[misc]
@@ -212,6 +218,11 @@ class App:
             return given(kind, self._objects[kind])
         path = os.pathsep.join(map(str, self.settings.plugin_path))
         return discover(kind, home=self.settings.home, plugin_path=path, objects=self._objects[kind])
+
+    def _started_env(self) -> TurnEnvironment:
+        if not hasattr(self, "env"):
+            raise RekkuError("This works once Rekku has started.")
+        return self.env
 
     def choose_engines(self) -> Engines:
         """Return the loaded engines that can be used; a part of starting. See `core.engine_choice`."""
@@ -280,6 +291,7 @@ class App:
             clock=self.clock,
             foreign=self.foreign,
             hooks=self.hooks,
+            strategies=Strategies(lambda: self.registry.strategies, self.foreign),
             generation=lambda: self.registry.generation,
             engines=self._engines,
             rules=tuple(read_rules(settings.policy_rules)),
@@ -308,6 +320,7 @@ class App:
             schedule=self.schedule,
             wake_schedule=lambda: self.schedule_keeper.wake(),
             summarize=Summaries(lambda: self.env, self._own).soon,
+            observers=Observers(self.foreign),
             reached=self._reached,
             figures=self.figures,
             rehearsal=self._rehearsal,

@@ -19,6 +19,9 @@ from core.registry.shared_services import SharedServices
 from core.services.events import EventBus
 from core.services.foreign import contained
 from core.services.keyvalue import StoredKeyValues
+from core.turn.ask_for_plugin import EnginesOfPlugin
+from core.turn.environment import TurnEnvironment
+from core.turn.plugin_messages import MessagesOfPlugin
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -40,6 +43,7 @@ class ComponentContext:
     schedule: Schedule
     bus: EventBus
     redeclare: Callable[[str], Awaitable[None]]
+    env: Callable[[], TurnEnvironment]
     _jobs: set[asyncio.Task[None]] = field(default_factory=set)
 
     @cached_property
@@ -70,6 +74,16 @@ class ComponentContext:
         """What the component emits, and is told of while it runs."""
         return ComponentEvents(kind=self.kind, name=self.name, bus=self.bus)
 
+    @cached_property
+    def engines(self) -> EnginesOfPlugin:
+        """Model calls of the component's own."""
+        return EnginesOfPlugin(self.name, self.env)
+
+    @cached_property
+    def messages(self) -> MessagesOfPlugin:
+        """The component's part in the conversations."""
+        return MessagesOfPlugin(self.name, self.env)
+
     async def actions_changed(self) -> None:
         """Have the plugin's actions read again; raises DeclarationError."""
         await self.redeclare(self.name)
@@ -92,6 +106,8 @@ class ComponentContext:
     async def release(self) -> None:
         """Cancel what still runs; a job that does not let itself be cancelled is left behind after a second."""
         self.bus.handlers.withdraw(self.kind, self.name)
+        self.engines.close()
+        self.messages.close()
         for task in self._jobs:
             task.cancel()
         if self._jobs:

@@ -13,6 +13,7 @@ from core.services.events import EventBus
 from core.services.foreign import ForeignCalls
 from core.services.periodic import PeriodicJobs, jobs_of
 from core.services.schedule import StoredSchedule
+from core.turn.environment import TurnEnvironment
 
 
 class ComponentHost:
@@ -29,8 +30,9 @@ class ComponentHost:
         foreign: ForeignCalls,
         bus: EventBus,
         redeclare: Callable[[str], Awaitable[None]],
+        env: Callable[[], TurnEnvironment],
     ) -> None:
-        """redeclare: reads the actions of a plugin again."""
+        """redeclare: reads the actions of a plugin again. env: what turns work with, once the app has started."""
         self._home = home
         self._timezone = timezone
         self._clock = clock
@@ -38,6 +40,7 @@ class ComponentHost:
         self._schedule = schedule
         self._bus = bus
         self._redeclare = redeclare
+        self._env = env
         self._contexts: dict[tuple[str, str], ComponentContext] = {}
         self.services = SharedServices()
         self.periodic = PeriodicJobs(foreign, timezone)
@@ -54,6 +57,7 @@ class ComponentHost:
             schedule=self._schedule,
             bus=self._bus,
             redeclare=self._redeclare,
+            env=self._env,
             shared_services=self.services,
         )
         self._contexts[kind, name] = context

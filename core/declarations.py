@@ -49,6 +49,14 @@ class HookMark:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StrategyMark:
+    """What `@strategy` notes on a method. timeout_s: seconds that one decision may take."""
+
+    name: str
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EveryMark:
     """What `@every` notes on a method. seconds: of the interval, 0 where `cron` says when. skip_late: see `every`."""
 

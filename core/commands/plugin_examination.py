@@ -10,7 +10,9 @@ from core.app import App
 from core.commands.check import FAILED, OK, WARNING, Check
 from core.component_context import ComponentContext
 from core.contracts.deliveries import Health
+from core.contracts.errors import RekkuError
 from core.services.foreign import Raised
+from core.turn.environment import TurnEnvironment
 
 EXAMINATION_S = 25.0
 
@@ -36,6 +38,7 @@ async def plugin_asked(app: App, check: Check) -> Check:
             schedule=app.schedule,
             bus=app.events,
             redeclare=_in_vain,
+            env=_none,
         )
         component.instance.context = context
         answer = await app.foreign.call(f"{check.name}.examine", examine, EXAMINATION_S)
@@ -47,6 +50,10 @@ async def plugin_asked(app: App, check: Check) -> Check:
         return check
     state = FAILED if not health.ok else WARNING if health.cure else OK
     return replace(check, state=state, detail=health.detail, cure=health.cure)
+
+
+def _none() -> TurnEnvironment:
+    raise RekkuError("This works once Rekku has started.")
 
 
 async def _in_vain(name: str) -> None:

@@ -31,8 +31,9 @@ AsTest = Annotated[
 def replay(turn: TurnNumber, pytest: AsTest = None, as_json: AsJson = False) -> None:
     """Run a recorded turn again, and show what differs today.
 
-    The model is not asked: its replies are those that it gave then. Nothing outside is touched and nothing is kept: external actions are answered with what became of them then.
-    Works beside a running process. The exit status is 0 when all came out as it did, 1 when something differs.
+    The model is not asked: its replies are those that it gave then. Nothing outside is touched and
+    nothing is kept: external actions are answered with what became of them then. Works beside a running process. The
+    exit status is 0 when all came out as it did, 1 when something differs.
     """
     finish(lambda: _replay(turn, pytest, as_json))
 

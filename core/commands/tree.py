@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from core.commands import approvals, db, events, ledger, outbox, pairing, people, plugins, policy, reminders
+from core.commands import approvals, db, events, ledger, outbox, pairing, people, plugins, policy, reminders, sessions
 from core.commands.chat import chat
 from core.commands.doctor import doctor
 from core.commands.health import health
@@ -57,6 +57,7 @@ command_line.add_typer(ledger.group, name="ledger")
 command_line.add_typer(outbox.group, name="outbox")
 command_line.add_typer(events.group, name="events")
 command_line.add_typer(reminders.group, name="reminders")
+command_line.add_typer(sessions.group, name="sessions")
 command_line.add_typer(approvals.group, name="approvals")
 command_line.add_typer(pairing.group, name="pairing")
 command_line.add_typer(people.group, name="people")

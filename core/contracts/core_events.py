@@ -51,7 +51,7 @@ CORE_EVENTS: Mapping[str, CoreEvent] = {
         fields=("session_id", "principal", "address"),
     ),
     "conversation.complete": CoreEvent(
-        when="Behind session.closed, with what was said: the summary, and the newest lines.",
+        when="Behind session.closed, where something was said: the summary, and the newest lines.",
         fields=("session_id", "principal", "address", "started_at_ms", "summary", "summary_tainted", "lines"),
     ),
     "llm.requested": CoreEvent(

@@ -12,6 +12,7 @@
     ├── ScheduleError              a time or repetition that cannot be kept, or never comes
     ├── ActionFailed               raised by a handler: the action failed for good, with a reason for the model
     │   └── RetryAction            raised by a handler: try again later, the reason says why
+    ├── BudgetUsedUp               somebody has used what they may use of the model for now
     ├── EngineError                a model call that gave no reply
     │   ├── EngineTimeout          no reply in time
     │   ├── EngineUnavailable      cannot be reached, overloaded or misconfigured; another engine may do
@@ -115,6 +116,12 @@ class RetryAction(ActionFailed):
     """Raised by a handler when trying again later may help; the model is told so."""
 
     code = "retry_action"
+
+
+class BudgetUsedUp(RekkuError):
+    """The principal a call would be made for has nothing left of their budget, or may not use the assistant."""
+
+    code = "budget"
 
 
 class EngineError(RekkuError):

@@ -53,12 +53,17 @@ class Intercept:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionView:
-    """The session that a lane uses: its id, and the engine, model and persona chosen for it ("": the default)."""
+    """The session that a lane uses: its id, and the engine, model, persona and turn strategy chosen for it.
+
+    "" is the default of each. A `resolve_session` that answers with the id of another session of the same lane has
+    the turn take place in that one.
+    """
 
     id: int
     engine: str = ""
     model: str = ""
     persona: str = ""
+    strategy: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

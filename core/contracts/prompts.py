@@ -35,6 +35,16 @@ class CatalogueBudget:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """What a plugin has added to the message of a turn. tainted: it is text from outside."""
+
+    id: int
+    plugin: str
+    text: str
+    tainted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogueTexts:
     """What the model is told of the actions that it may use; see `EngineRequest` for the two texts.
 
@@ -60,7 +70,10 @@ class Budget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptParts:
-    """Everything that a prompt is built from. `history`: oldest first. `steps`: of this turn, already taken."""
+    """Everything that a prompt is built from. `history`: oldest first. `steps`: of this turn, already taken.
+
+    instruction: what the turn strategy says for this step, or "".
+    """
 
     instructions: str
     catalogue: CatalogueTexts
@@ -70,7 +83,9 @@ class PromptParts:
     summary_tainted: bool = False
     history: Sequence[Line] = ()
     context: Mapping[str, str | Untrusted] = field(default_factory=dict)
+    notes: Sequence[Note] = ()
     steps: Sequence[Step] = ()
+    instruction: str = ""
     model: str = ""
 
 

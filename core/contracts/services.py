@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from core.contracts.actions import Untrusted
+from core.contracts.engine import EngineReply
 from core.contracts.events import Events
-from core.contracts.json import Json
+from core.contracts.inputs import Principal
+from core.contracts.json import Json, JsonObject
+from core.contracts.messages import PluginMessages
 from core.contracts.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -62,6 +66,40 @@ class Services(Protocol):
     def require(self, name: str) -> Any:
         """Return what another plugin offers; raises ServiceMissing."""
 
+    async def call_plugin(self, name: str, action: str, payload: JsonObject) -> Json:
+        """Run an action of the plugin `name` inside of the action that is running, and return its output as JSON.
+
+        It is validated, authorized with the rights of whoever asked for the running action, and recorded like any
+        other. Raises ActionFailed, with the reason, when it is not valid, not allowed, needs an approval or has
+        failed; and where no action is running: in a job, a hook or `start`. It may touch no more than the running
+        action has declared (`read`, then `local`, then `external`). What it reads from outside taints the outcome.
+        """
+
+
+class PluginEngines(Protocol):
+    """Model calls of a plugin's own."""
+
+    async def ask(
+        self,
+        messages: str | Untrusted | Sequence[str | Untrusted],
+        *,
+        instructions: str = "",
+        principal: Principal | None = None,
+        engine: str = "",
+        model: str = "",
+        temperature: float | None = None,
+        max_output_tokens: int | None = None,
+        timeout_s: float = 60.0,
+    ) -> EngineReply:
+        """Ask the model in use, and the engines behind it when it cannot answer.
+
+        messages: what is asked, 256 KiB at most; text from outside is wrapped as `Untrusted`, and the action that
+        asks is tainted by it. principal: whose budget it counts in; by default that of whoever asked for the action
+        that is running, else of `plugin:NAME`, which has what a user has. engine, model: others than the chat's.
+        timeout_s: seconds for everything, 600 at most. The hooks `before_llm` and `after_llm` see it. Nothing in the
+        reply runs. Raises BudgetUsedUp, EngineRefused or EngineUnavailable.
+        """
+
 
 class PluginContext(Protocol):
     """What a started plugin is given as `self.context`.
@@ -89,6 +127,10 @@ class PluginContext(Protocol):
     def schedule(self) -> Schedule: ...
     @property
     def events(self) -> Events: ...
+    @property
+    def engines(self) -> PluginEngines: ...
+    @property
+    def messages(self) -> PluginMessages: ...
 
     async def actions_changed(self) -> None:
         """Have `get_supported_actions` read again: what it returns now holds from the next step on.

@@ -10,6 +10,7 @@ from typing import Any
 from core.registry.catalogue import CatalogueEntry
 from core.services.event_handlers import HandlerBinding
 from core.services.hooks import HookBinding
+from core.services.strategies import StrategyBinding
 
 
 class ComponentState(StrEnum):
@@ -40,8 +41,8 @@ class Component:
 
     source: where it was found; folder: its files are below this. reason, stage: why and where it failed.
     since_ms: when it came into its state, UTC milliseconds.
-    instance: what was constructed; None unless it was loaded. config, requires, entries, hooks, handlers: what it
-    declared.
+    instance: what was constructed; None unless it was loaded. config, requires, entries, hooks,
+    strategies, handlers: what it declared.
     """
 
     kind: str
@@ -58,3 +59,4 @@ class Component:
     entries: list[CatalogueEntry] = field(default_factory=list)
     hooks: list[HookBinding] = field(default_factory=list)
     handlers: list[HandlerBinding] = field(default_factory=list)
+    strategies: list[StrategyBinding] = field(default_factory=list)

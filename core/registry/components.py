@@ -23,6 +23,7 @@ from core.registry.start_order import start_order
 from core.services.event_handlers import HandlerBinding
 from core.services.foreign import ForeignCalls, Raised, Returned
 from core.services.hooks import HookBinding
+from core.services.strategies import StrategyBinding
 from core.services.sync_or_async import invoke
 
 __all__ = ["Component", "ComponentState", "Registry", "Stage"]
@@ -74,6 +75,7 @@ class Registry:
         self._generation = Generation()
         self._hooks: tuple[HookBinding, ...] = ()
         self._handlers: tuple[HandlerBinding, ...] = ()
+        self._strategies: tuple[StrategyBinding, ...] = ()
 
     @property
     def generation(self) -> Generation:
@@ -89,6 +91,11 @@ class Registry:
     def handlers(self) -> tuple[HandlerBinding, ...]:
         """The event handlers that the active plugins declare; the same tuple for as long as nothing changes."""
         return self._handlers
+
+    @property
+    def strategies(self) -> tuple[StrategyBinding, ...]:
+        """The turn strategies of the active plugins."""
+        return self._strategies
 
     def is_in_use(self, kind: str, name: str) -> bool:
         """Whether what a component does is wanted: of a plugin, whether its actions and hooks can be called."""
@@ -209,7 +216,7 @@ class Registry:
         if not loading.enabled:
             self._change(component, ComponentState.DISABLED)
             return
-        taken = self._taken(component, loading.entries)
+        taken = self._taken(component, loading.entries) or self._strategy_taken(component, loading.strategies)
         if taken:
             self._fail(component, Stage.DECLARATION, taken)
             return
@@ -219,6 +226,7 @@ class Registry:
         component.requires = loading.requires
         component.entries, component.hooks = loading.entries, loading.hooks
         component.handlers = loading.handlers
+        component.strategies = loading.strategies
 
     def _taken(self, component: Component, entries: list[CatalogueEntry]) -> str:
         """Return why a component cannot stand beside those that were loaded before, or ""."""
@@ -238,6 +246,13 @@ class Registry:
         commands = [spec.command for spec in specs if spec.command]
         twice = next((command for command in commands if commands.count(command) > 1), "")
         return f"{component.name}: two of its actions have the command /{twice}." if twice else ""
+
+    def _strategy_taken(self, component: Component, strategies: list[StrategyBinding]) -> str:
+        for other in self.components("plugin"):
+            for theirs in other.strategies if other is not component else ():
+                if any(theirs.name == one.name for one in strategies):
+                    return f"{component.name}: the plugin {other.name} has a turn strategy {theirs.name}."
+        return ""
 
     async def _start(self, component: Component) -> None:
         if not self.prepare(component):
@@ -276,6 +291,7 @@ class Registry:
         active = self._in_use()
         self._hooks = tuple(hook for c in active for hook in c.hooks)
         self._handlers = tuple(handler for c in active for handler in c.handlers)
+        self._strategies = tuple(one for c in active for one in c.strategies)
         self._generation = Generation(self._generation.number + 1, (entry for c in active for entry in c.entries))
 
     def _in_use(self) -> list[Component]:
@@ -290,7 +306,7 @@ class Registry:
     def _fail(self, component: Component, stage: Stage, reason: str) -> None:
         component.stage = stage
         component.instance = component.config = None
-        component.entries, component.hooks, component.handlers = [], [], []
+        component.entries, component.hooks, component.strategies, component.handlers = [], [], [], []
         self._change(component, ComponentState.FAILED, reason=reason)
         log.error(
             "a component does not work", kind=component.kind, component=component.name, stage=stage, reason=reason

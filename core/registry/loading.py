@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from core.contracts.errors import DeclarationError
 from core.contracts.hooks import HOOKS
 from core.core_initializer import current_scope
-from core.declarations import HookMark
+from core.declarations import HookMark, StrategyMark
 from core.engine_base import EngineBase
 from core.interface_base import InterfaceBase
 from core.registry.catalogue import CatalogueEntry, build_entries
@@ -25,6 +25,7 @@ from core.registry.discovery import EXPORT, Found
 from core.registry.near_names import suggestion
 from core.services.event_handlers import HandlerBinding
 from core.services.hooks import COLLECTS, HookBinding
+from core.services.strategies import StrategyBinding
 
 log = structlog.get_logger("rekku.registry")
 
@@ -76,6 +77,7 @@ class Loading:
     entries: list[CatalogueEntry] = field(default_factory=list)
     hooks: list[HookBinding] = field(default_factory=list)
     handlers: list[HandlerBinding] = field(default_factory=list)
+    strategies: list[StrategyBinding] = field(default_factory=list)
 
     def run(self) -> None:
         """Load it. Blocks, and raises whatever its code raises: run it in a thread."""
@@ -103,10 +105,12 @@ class Loading:
             self.requires = _requires(self.name, self.instance)
             self.entries = build_entries(self.name, self.instance)
             self.hooks = _hooks(self.name, self.instance)
+            self.strategies = _strategies(self.name, self.instance)
             if table.priority is not None:
                 self.hooks = [replace(binding, priority=table.priority) for binding in self.hooks]
             handlers = declared_handlers(self.name, self.instance)
-            if not (self.entries or self.hooks or handlers or hasattr(self.instance, "start")):
+            declared = self.entries or self.hooks or self.strategies or handlers
+            if not declared and not hasattr(self.instance, "start"):
                 raise DeclarationError(
                     f"{self.name} declares no action, no hook, no event handler and no start.",
                     cure="Derive it from AIPluginBase, or define get_supported_actions and handle_custom_action.",
@@ -204,6 +208,30 @@ def _hooks(name: str, instance: object) -> list[HookBinding]:
                 call=injection,
                 position=len(bindings),
                 injects=_positional(name, injection),
+            )
+        )
+    return bindings
+
+
+def _strategies(name: str, instance: object) -> list[StrategyBinding]:
+    """Read the methods that are decorated with `@strategy`."""
+    bindings: list[StrategyBinding] = []
+    names = dict.fromkeys(method for base in reversed(type(instance).__mro__) for method in vars(base))
+    for method in names:
+        mark = getattr(inspect.getattr_static(type(instance), method), "_rekku_strategy", None)
+        if not isinstance(mark, StrategyMark):
+            continue
+        if any(binding.name == mark.name for binding in bindings):
+            raise DeclarationError(
+                f"{name}.{method}: the strategy {mark.name} is declared twice.", cure="Give one of them another name."
+            )
+        bindings.append(
+            StrategyBinding(
+                name=mark.name,
+                plugin=name,
+                method=method,
+                call=getattr(instance, method),
+                timeout_s=mark.timeout_s,
             )
         )
     return bindings

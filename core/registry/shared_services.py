@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol, cast
 
-from core.contracts.errors import DeclarationError, ServiceMissing
+from core.ai_plugin_base import current_action
+from core.contracts.errors import ActionFailed, DeclarationError, ServiceMissing
+from core.contracts.json import Json, JsonObject
 from core.registry.near_names import suggestion
+
+
+class _CallingAction(Protocol):
+    async def call_action(self, caller: str, plugin: str, action: str, payload: JsonObject) -> Json: ...
 
 
 class SharedServices:
@@ -53,3 +59,13 @@ class ServicesOfPlugin:
     def require(self, name: str) -> Any:
         """Return what a plugin offers; raises ServiceMissing."""
         return self._shared.require(self._plugin, name)
+
+    async def call_plugin(self, name: str, action: str, payload: JsonObject) -> Json:
+        """Run an action of another plugin inside of the one that is running; raises ActionFailed."""
+        running = current_action.get(None)
+        if not hasattr(running, "call_action"):
+            raise ActionFailed(
+                f"{self._plugin} calls {name}.{action} outside of an action: there is nobody on whose behalf.",
+                cure="Call it in the handler of an action.",
+            )
+        return await cast(_CallingAction, running).call_action(self._plugin, name, action, payload)

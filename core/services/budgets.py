@@ -5,15 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, literal_column, select
+from sqlalchemy import delete, func, insert, literal_column, select
 
+from core.contracts.engine import EngineReply
 from core.contracts.inputs import InputKind, Role
 from core.settings.budgets import BudgetSettings
-from core.storage.tables import inbox, replies, turns
+from core.storage.tables import asks, inbox, replies, turns
 
 HOUR_MS = 3600 * 1000
 DAY_MS = 24 * HOUR_MS
 _BYTES_PER_TOKEN = 4
+
+PLUGINS = "plugin"
+"""Of the principal `plugin:NAME`, on whose behalf a plugin asks a model when it does so for nobody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,13 +62,38 @@ def turns_before(conn: Any, principal: str, turn_id: int, since_ms: int) -> int:
 
 
 def tokens_since(conn: Any, principal: str, since_ms: int) -> int:
-    """Return how many tokens the engine calls in turns of a principal took that began at or after `since_ms`."""
+    """Return how many tokens a principal has used at or after `since_ms`.
+
+    Those of the engine calls in turns that began since, and of what plugins have asked for them since.
+    """
     statement = (
         select(func.coalesce(func.sum(_used), 0))
         .select_from(turns.join(replies, replies.c.turn_id == turns.c.id))
         .where(turns.c.principal == principal, turns.c.started_at_ms >= since_ms)
     )
-    return int(conn.execute(statement).scalar())
+    for_them = select(func.coalesce(func.sum(asks.c.tokens), 0)).where(
+        asks.c.principal == principal, asks.c.at_ms >= since_ms
+    )
+    return int(conn.execute(statement).scalar()) + int(conn.execute(for_them).scalar())
+
+
+def tokens_of(reply: EngineReply) -> int:
+    """Return how many tokens a call took, sent and received; what the server does not tell is estimated."""
+    sent, received = reply.usage.prompt_tokens, reply.usage.completion_tokens
+    return (reply.prompt_bytes // _BYTES_PER_TOKEN if sent is None else sent) + (
+        len(reply.text) // _BYTES_PER_TOKEN if received is None else received
+    )
+
+
+def record_ask(conn: Any, principal: str, plugin: str, engine: str, tokens: int, now_ms: int) -> None:
+    """Count what a plugin has asked an engine on behalf of a principal."""
+    values = {"principal": principal, "plugin": plugin, "engine": engine, "tokens": tokens, "at_ms": now_ms}
+    conn.execute(insert(asks), values)
+
+
+def forget_old(conn: Any, now_ms: int) -> int:
+    """Delete what no budget counts any more; return how many rows."""
+    return int(conn.execute(delete(asks).where(asks.c.at_ms < now_ms - 2 * DAY_MS)).rowcount)
 
 
 def waiting_inputs(conn: Any, principal: str, now_ms: int) -> int:

@@ -24,9 +24,10 @@ _append = insert(messages)
 _open = (
     select(sessions)
     .where(sessions.c.lane == bindparam("on_lane"), sessions.c.closed_at_ms == 0)
-    .order_by(sessions.c.id.desc())
+    .order_by(sessions.c.picked.desc(), sessions.c.id.desc())
     .limit(1)
 )
+_by_id = select(sessions).where(sessions.c.id == bindparam("session"))
 _window = (
     select(
         messages.c.role, messages.c.text, messages.c.author, messages.c.tainted, messages.c.id, messages.c.principal
@@ -52,12 +53,15 @@ _summarized = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """The open session of a lane. History up to row `summarized_to` stands in `summary` (or was cut)."""
+    """A session of a lane. History up to row `summarized_to` stands in `summary` (or was cut)."""
 
     id: int
+    lane: str
+    title: str
     engine: str
     model: str
     persona: str
+    strategy: str
     summary: str
     summary_tainted: bool
     summarized_to: int
@@ -65,47 +69,62 @@ class Session:
     @property
     def view(self) -> SessionView:
         """What hooks see of it."""
-        return SessionView(id=self.id, engine=self.engine, model=self.model, persona=self.persona)
+        return SessionView(
+            id=self.id, engine=self.engine, model=self.model, persona=self.persona, strategy=self.strategy
+        )
 
 
 def open_session(conn: Any, lane: str, now_ms: int) -> Session:
-    """Return the open session of a lane; begins one where there is none."""
+    """Return the current session of a lane; begins one where there is none."""
     row = conn.execute(_open, {"on_lane": lane}).one_or_none()
     if row is None:
-        values = {
-            "lane": lane,
-            "engine": "",
-            "model": "",
-            "persona": "",
-            "summary": "",
-            "summary_tainted": False,
-            "summarized_to": 0,
-            "started_at_ms": now_ms,
-            "closed_at_ms": 0,
-        }
-        conn.execute(_begin, values)
+        begin(conn, lane, now_ms)
         row = conn.execute(_open, {"on_lane": lane}).one()
+    return _session(row)
+
+
+def find(conn: Any, session_id: int, lane: str) -> Session | None:
+    """Return a session, open or closed, if it is one of this lane's."""
+    row = conn.execute(_by_id, {"session": session_id}).one_or_none()
+    return None if row is None or row.lane != lane else _session(row)
+
+
+def begin(conn: Any, lane: str, now_ms: int, **values: str | int) -> int:
+    """Begin a session of a lane and return its id. values: of its engine, model, strategy, title and `picked`."""
+    fields = {
+        "lane": lane,
+        "engine": "",
+        "model": "",
+        "persona": "",
+        "summary": "",
+        "summary_tainted": False,
+        "summarized_to": 0,
+        "started_at_ms": now_ms,
+        "closed_at_ms": 0,
+        "title": "",
+        "strategy": "",
+        "picked": 0,
+    }
+    return int(conn.execute(_begin, fields | values).inserted_primary_key[0])
+
+
+def _session(row: Any) -> Session:
     return Session(
         id=row.id,
+        lane=row.lane,
+        title=row.title,
         engine=row.engine,
         model=row.model,
         persona=row.persona,
+        strategy=row.strategy,
         summary=row.summary,
         summary_tainted=row.summary_tainted,
         summarized_to=row.summarized_to,
     )
 
 
-def close_session(conn: Any, lane: str, now_ms: int) -> None:
-    """End a lane's session; the next turn begins a new one, with the same engine and model."""
-    old = open_session(conn, lane, now_ms)
-    conn.execute(update(sessions).where(sessions.c.id == old.id).values(closed_at_ms=max(now_ms, 1)))
-    new = open_session(conn, lane, now_ms)
-    conn.execute(update(sessions).where(sessions.c.id == new.id).values(engine=old.engine, model=old.model))
-
-
 def choose(conn: Any, lane: str, now_ms: int, **values: str) -> None:
-    """Set the engine, model or persona of a lane's session."""
+    """Set the engine, model, persona or turn strategy of a lane's current session."""
     session = open_session(conn, lane, now_ms)
     conn.execute(update(sessions).where(sessions.c.id == session.id).values(**values))
 

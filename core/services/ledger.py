@@ -17,6 +17,8 @@ from core.contracts.steps import RecordedAction, Step
 from core.storage.tables import inbox, ledger, replies, steps, turns
 
 STARTED = "started"
+CALLED_FROM = 1000
+"""Positions from here on are those of actions that an action of the step has called, in the order of the calls."""
 UNSEEN = "{how} It may have happened; it is not repeated by itself."
 
 
@@ -204,7 +206,8 @@ def load_turn(conn: Any, turn_id: int) -> TurnRecord:
     rows = conn.execute(
         select(ledger).where(ledger.c.turn_id == turn_id).order_by(ledger.c.step, ledger.c.position)
     ).all()
-    entries = [_entry(row) for row in rows]
+    # What an action called was a part of it, and stands or falls with it.
+    entries = [_entry(row) for row in rows if row.position < CALLED_FROM]
     following = len(committed)
     raw = conn.execute(
         select(replies).where(replies.c.turn_id == turn_id, replies.c.step == following).order_by(replies.c.attempt)

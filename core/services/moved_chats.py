@@ -8,7 +8,18 @@ from typing import Any
 from sqlalchemy import Column, or_, select, update
 
 from core.contracts.inputs import Address
-from core.storage.tables import approvals, compensations, events, inbox, messages, outbox, reminders, sessions, turns
+from core.storage.tables import (
+    approvals,
+    compensations,
+    events,
+    inbox,
+    messages,
+    notes,
+    outbox,
+    reminders,
+    sessions,
+    turns,
+)
 
 _LANES: tuple[Column[str], ...] = (
     inbox.c.lane,
@@ -18,6 +29,7 @@ _LANES: tuple[Column[str], ...] = (
     reminders.c.asked_in,
     compensations.c.lane,
     events.c.lane,
+    notes.c.address,
 )
 
 
@@ -53,7 +65,7 @@ def _names(conn: Any, column: Column[str], old: Address, new: Address) -> Iterat
 def _move_sessions(conn: Any, before: str, after: str) -> None:
     """Let the conversation go on under the new address, also where one was begun there already."""
     is_open = (sessions.c.closed_at_ms == 0,)
-    here = select(sessions).order_by(sessions.c.id.desc()).limit(1)
+    here = select(sessions).order_by(sessions.c.picked.desc(), sessions.c.id.desc()).limit(1)
     old = conn.execute(here.where(sessions.c.lane == before, *is_open)).one_or_none()
     begun = conn.execute(here.where(sessions.c.lane == after, *is_open)).one_or_none()
     conn.execute(update(sessions).where(sessions.c.lane == before).values(lane=after))
@@ -61,7 +73,9 @@ def _move_sessions(conn: Any, before: str, after: str) -> None:
         return
     if not begun.summarized_to:  # else it is a conversation of its own by now, and the old one is over
         conn.execute(update(messages).where(messages.c.session_id == old.id).values(session_id=begun.id))
-        names = ("engine", "model", "persona", "summary", "summary_tainted", "summarized_to")
+        names = ("engine", "model", "persona", "strategy", "title", "summary", "summary_tainted", "summarized_to")
         kept = {name: getattr(begun, name) or getattr(old, name) for name in names}
         conn.execute(update(sessions).where(sessions.c.id == begun.id).values(**kept))
+    picked = max(old.picked, begun.picked) + 1
+    conn.execute(update(sessions).where(sessions.c.id == begun.id).values(picked=picked))
     conn.execute(update(sessions).where(sessions.c.id == old.id).values(closed_at_ms=max(begun.started_at_ms, 1)))

@@ -188,6 +188,12 @@ def listing(conn: Any, states: Sequence[str], limit: int) -> list[JsonObject]:
     return [dict(row._mapping) for row in rows]
 
 
+def waiting_for(conn: Any, address: str) -> int:
+    """Return how many parts for an address are not sent yet."""
+    statement = select(func.count()).select_from(outbox).where(outbox.c.address == address, outbox.c.state.in_(OPEN))
+    return int(conn.execute(statement).scalar_one())
+
+
 def counts(conn: Any) -> dict[str, int]:
     """Return how many rows stand in each state."""
     rows = conn.execute(select(outbox.c.state, func.count()).group_by(outbox.c.state))

@@ -181,8 +181,8 @@ class Erasing:
         had_turns = select(turns.c.session_id).where(turns.c.principal == who).distinct()
 
         def clear(conn: Any, ids: list[Any]) -> None:
-            held = (sessions.c.id.in_(ids), sessions.c.summary != "")
-            conn.execute(update(sessions).where(*held).values(summary="", summary_tainted=False))
+            held = (sessions.c.id.in_(ids), or_(sessions.c.summary != "", sessions.c.title != ""))
+            conn.execute(update(sessions).where(*held).values(summary="", summary_tainted=False, title=""))
 
         await self._each(or_(sessions.c.id.in_(spoke_in), sessions.c.id.in_(had_turns)), sessions, (), clear)
 
@@ -244,7 +244,7 @@ def _shells(name: str) -> dict[str, dict[str, Any]]:
             "reason": "",
             "message_id": "",
         },
-        "sessions": {"lane": name, "persona": "", "summary": "", "summary_tainted": False},
+        "sessions": {"lane": name, "persona": "", "title": "", "summary": "", "summary_tainted": False},
         "reminders": {
             "principal": name,
             "address": name,

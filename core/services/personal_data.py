@@ -16,8 +16,10 @@ from sqlalchemy import ColumnElement, and_, false, func, or_, select
 
 from core.contracts.inputs import Address, Origin, Principal
 from core.services import calendar_uids
+from core.services.budgets import PLUGINS
 from core.storage.tables import (
     approvals,
+    asks,
     compensations,
     events,
     inbox,
@@ -25,6 +27,7 @@ from core.storage.tables import (
     lanes,
     ledger,
     messages,
+    notes,
     notices,
     outbox,
     pairings,
@@ -105,6 +108,8 @@ HOLDINGS: tuple[Holding, ...] = (
     Holding(column=zones.c.principal, match=Match.PRINCIPAL),
     Holding(column=pairings.c.principal, match=Match.PRINCIPAL),
     Holding(column=notices.c.principal, match=Match.PRINCIPAL),
+    Holding(column=notes.c.address, match=Match.PRIVATE),
+    Holding(column=asks.c.principal, match=Match.PRINCIPAL),
     Holding(column=people.c.principal, match=Match.PRINCIPAL),
     Holding(column=inbox.c.principal, match=Match.PRINCIPAL, erasure=Erasure.STUB),
     Holding(column=inbox.c.lane, match=Match.PRIVATE, erasure=Erasure.BLANK),
@@ -128,6 +133,7 @@ COVERED: Mapping[str, str] = {
     "outbox.interface": "a platform, and no person",
     "events.name": "the name of an event, and no person",
     "approvals.turn_id": "goes with the approval, which names the principal of its turn",
+    "notes.turn_id": "goes with the note, or with the end of the turn that carries it",
     "compensations.turn_id": "goes with the compensation, which names the principal of its turn",
     "people.name": "a display name; goes with the role",
     "people.tell": "goes with the role",
@@ -219,7 +225,7 @@ def everyone(conn: Any) -> list[dict[str, Any]]:
     roles = {row.principal: row for row in conn.execute(select(people.c.principal, people.c.role, people.c.name))}
     rows = []
     for who in sorted(found - {""}):
-        if who == erased_name(who.partition(":")[0]):
+        if who == erased_name(who.partition(":")[0]) or who.startswith(f"{PLUGINS}:"):
             continue
         count, last_ms = active.get(who, (0, 0))
         role, name = (roles[who].role, roles[who].name) if who in roles else ("", "")

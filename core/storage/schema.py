@@ -13,7 +13,7 @@ from core.storage.tables import metadata
 
 T = TypeVar("T")
 
-HEAD = "0006"
+HEAD = "0007"
 """The newest migration; a test compares it with the folder."""
 
 VERSION_TABLE = (

@@ -6,43 +6,11 @@ as text, since the three databases disagree about JSON types and nothing here is
 
 from __future__ import annotations
 
-from typing import Any
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, String, Table, Text, UniqueConstraint
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
-from sqlalchemy.dialects import mysql
-from sqlalchemy.types import TypeDecorator
+from core.storage.columns import MARIADB, Id, Key, LongText, Word, Words, metadata
 
-from core.contracts.json import storable
-
-metadata = MetaData()
-
-
-class _Storable(TypeDecorator[str]):
-    """A text in which half a character is stored as its escape: a row that cannot be written holds up its lane."""
-
-    impl = Text
-    cache_ok = True
-
-    def __init__(self, kind: Any) -> None:
-        super().__init__()
-        self.impl = kind
-
-    def process_bind_param(self, value: Any, dialect: Any) -> Any:
-        return storable(value) if isinstance(value, str) else value
-
-
-Id = BigInteger().with_variant(Integer, "sqlite")
-LongText = _Storable(Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb"))
-Words = LongText
-Key = _Storable(String(190))
-Word = String(40)
-
-_MARIADB: dict[str, Any] = {
-    "mariadb_charset": "utf8mb4",
-    # Texts are equal when they are the same, as in the other two: no folding of case or accents, no padding.
-    "mariadb_collate": "utf8mb4_nopad_bin",
-    "mariadb_engine": "InnoDB",
-}
+__all__ = ["Id", "Key", "LongText", "Word", "Words", "metadata"]
 
 inbox = Table(
     "inbox",
@@ -68,11 +36,11 @@ inbox = Table(
     Index("inbox_lane", "lane", "state", "id", mariadb_length={"lane": 190}),
     Index("inbox_received", "received_at_ms"),
     Index("inbox_principal", "principal", "state", "not_before_ms"),
-    **_MARIADB,
+    **MARIADB,
 )
 """What came in. state: scheduled (an instant that the schedule looks after), waiting, running, done."""
 
-lanes = Table("lanes", metadata, Column("lane", String(400), primary_key=True), **_MARIADB)
+lanes = Table("lanes", metadata, Column("lane", String(400), primary_key=True), **MARIADB)
 """One row a lane, to be locked by whoever claims in it; on SQLite, where one process writes, there are none."""
 
 sessions = Table(
@@ -88,10 +56,16 @@ sessions = Table(
     Column("summarized_to", Id, nullable=False, default=0),
     Column("started_at_ms", BigInteger, nullable=False),
     Column("closed_at_ms", BigInteger, nullable=False, default=0),
+    Column("title", Key, nullable=False, default="", server_default=""),
+    Column("strategy", Word, nullable=False, default="", server_default=""),
+    Column("picked", Integer, nullable=False, default=0, server_default="0"),
     Index("sessions_lane", "lane", "closed_at_ms", mariadb_length={"lane": 190}),
-    **_MARIADB,
+    **MARIADB,
 )
-"""A lane's conversations; the open one has closed_at_ms 0. History up to row `summarized_to` is in `summary`."""
+"""A lane's conversations. An open one has closed_at_ms 0; the lane's current one is the open one with the highest
+`picked`, of several the newest. History up to row `summarized_to` is in `summary`. strategy: the turn strategy that
+was chosen, or "".
+"""
 
 turns = Table(
     "turns",
@@ -109,7 +83,7 @@ turns = Table(
     Column("ended_at_ms", BigInteger, nullable=False, default=0),
     Index("turns_input", "input_id"),
     Index("turns_principal", "principal", "started_at_ms"),
-    **_MARIADB,
+    **MARIADB,
 )
 """state: running, awaiting_approval, complete, aborted, error."""
 
@@ -131,7 +105,7 @@ replies = Table(
     Column("tainted", Boolean, nullable=False, default=False),
     Column("at_ms", BigInteger, nullable=False),
     UniqueConstraint("turn_id", "step", "attempt", name="replies_place"),
-    **_MARIADB,
+    **MARIADB,
 )
 """Every raw reply of a model, corrections included, recorded before its actions run."""
 
@@ -142,7 +116,7 @@ steps = Table(
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("tainted", Boolean, nullable=False, default=False),
     Column("at_ms", BigInteger, nullable=False),
-    **_MARIADB,
+    **MARIADB,
 )
 """The committed steps; their actions and outcomes stand in the ledger."""
 
@@ -166,7 +140,7 @@ ledger = Table(
     Column("started_at_ms", BigInteger, nullable=False),
     Column("ended_at_ms", BigInteger, nullable=False, default=0),
     UniqueConstraint("turn_id", "step", "position", name="ledger_place"),
-    **_MARIADB,
+    **MARIADB,
 )
 """What was done. status: started (an intent whose end is not known yet) or one of OutcomeStatus."""
 
@@ -185,7 +159,7 @@ messages = Table(
     Index("messages_session", "session_id", "id"),
     Index("messages_turn", "turn_id"),
     Index("messages_principal", "principal"),
-    **_MARIADB,
+    **MARIADB,
 )
 """History. role: user, foreign (text that the principal did not write), assistant, actions (ledger summaries).
 
@@ -214,7 +188,7 @@ outbox = Table(
     Column("ended_at_ms", BigInteger, nullable=False, default=0),
     Index("outbox_open", "state", "address", "id", mariadb_length={"address": 190}),
     Index("outbox_turn", "turn_id"),
-    **_MARIADB,
+    **MARIADB,
 )
 """What must go out, one row a part. state: waiting, sending, sent, dead."""
 
@@ -239,7 +213,7 @@ approvals = Table(
     Column("expires_at_ms", BigInteger, nullable=False),
     Index("approvals_turn", "turn_id"),
     Index("approvals_state", "state", "expires_at_ms"),
-    **_MARIADB,
+    **MARIADB,
 )
 """state: waiting, approved, denied, expired, used. approver: a principal, or "role:trainer" for any trainer."""
 
@@ -249,7 +223,7 @@ kv = Table(
     Column("owner", String(60), primary_key=True),
     Column("key", Key, primary_key=True),
     Column("value", LongText, nullable=False),
-    **_MARIADB,
+    **MARIADB,
 )
 """Small durable values of components, JSON."""
 
@@ -262,7 +236,7 @@ people = Table(
     Column("since_ms", BigInteger, nullable=False),
     Column("decided_by", Key, nullable=False),
     Column("tell", String(400), nullable=False, default=""),
-    **_MARIADB,
+    **MARIADB,
 )
 """Whom a trainer let in or shut out. role: user, guest, blocked; never trainer, whom only the settings name.
 
@@ -281,7 +255,7 @@ pairings = Table(
     Column("expires_at_ms", BigInteger, nullable=False),
     UniqueConstraint("code", name="pairings_code"),
     Index("pairings_interface", "interface", "expires_at_ms"),
-    **_MARIADB,
+    **MARIADB,
 )
 """The codes that strangers were given, one a principal."""
 
@@ -293,7 +267,7 @@ notices = Table(
     Column("at_ms", BigInteger, nullable=False),
     Column("count", Integer, nullable=False, default=1),
     Index("notices_at", "at_ms"),
-    **_MARIADB,
+    **MARIADB,
 )
 """When a principal was last told what is told once in a while, or tried what may be tried so many times."""
 
@@ -323,7 +297,7 @@ reminders = Table(
     UniqueConstraint("number", name="reminders_number"),
     Index("reminders_principal", "principal", "state", "next_at_ms"),
     Index("reminders_state", "state", "id"),
-    **_MARIADB,
+    **MARIADB,
 )
 """What somebody wants to be reminded of. state: active, done, cancelled.
 
@@ -336,7 +310,7 @@ zones = Table(
     metadata,
     Column("principal", Key, primary_key=True),
     Column("zone", Key, nullable=False),
-    **_MARIADB,
+    **MARIADB,
 )
 """The IANA zone that a principal lives by."""
 
@@ -354,7 +328,7 @@ compensations = Table(
     Column("at_ms", BigInteger, nullable=False),
     UniqueConstraint("action_id", name="compensations_action"),
     Index("compensations_last", "principal", "undone_by", "id"),
-    **_MARIADB,
+    **MARIADB,
 )
 """How what was done can be taken back: `undo` is an action, JSON. action_id: turn.step.position of what was done.
 
@@ -380,6 +354,36 @@ events = Table(
     Index("events_correlation", "correlation_id", "id"),
     Index("events_principal", "principal"),
     Index("events_lane", "lane"),
-    **_MARIADB,
+    **MARIADB,
 )
 """What happened and who was told, where that is kept. data, runs: JSON. principal, lane: whose it was, or ""."""
+notes = Table(
+    "notes",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("address", String(400), nullable=False),
+    Column("plugin", Key, nullable=False),
+    Column("text", LongText, nullable=False),
+    Column("tainted", Boolean, nullable=False, default=False),
+    Column("turn_id", Id, nullable=False, default=0),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Index("notes_address", "address", "id", mariadb_length={"address": 190}),
+    Index("notes_created", "created_at_ms"),
+    **MARIADB,
+)
+"""What plugins add to the next message of a chat. turn_id: the turn that carries it, or 0; it goes with its end."""
+
+asks = Table(
+    "asks",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("principal", Key, nullable=False),
+    Column("plugin", Key, nullable=False),
+    Column("engine", Word, nullable=False),
+    Column("tokens", Integer, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Index("asks_principal", "principal", "at_ms"),
+    Index("asks_at", "at_ms"),
+    **MARIADB,
+)
+"""What the calls of a model that plugins made cost, for the budget of the principal whom they were made for."""

@@ -8,15 +8,14 @@ committed before it starts and its end as soon as it is seen; when the end is no
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import structlog
 
-from core.contracts.actions import ActionEnvelope, ActionSpec, Effect, Untrusted
+from core.contracts.actions import MESSAGE_ACTION, ActionEnvelope, ActionSpec, Effect
 from core.contracts.deliveries import Delivery, Part
-from core.contracts.errors import ActionFailed, CannotDeliver, StorageUnavailable
+from core.contracts.errors import CannotDeliver
 from core.contracts.hooks import Block
 from core.contracts.inputs import InputKind
 from core.contracts.outcomes import Outcome, OutcomeStatus
@@ -24,21 +23,20 @@ from core.contracts.policy import Decision, Question, Verdict
 from core.contracts.prompts import Line
 from core.contracts.steps import RecordedAction
 from core.services import approvals, history, inbox, ledger
-from core.services.foreign import Raised
 from core.turn.ask_approval import approval_request
+from core.turn.call_action import CalledActions
 from core.turn.environment import Entry, TurnEnvironment
-from core.turn.running_action import RunningAction, lost_connection, uncancelled
+from core.turn.running_action import RunningAction, run_handler, unknown
 from core.turn.show_outcome import shown
 from core.turn.stages.authorize import authorize
 from core.turn.state import PendingAction, Turn
+from core.turn.take_over import take_over
 from core.turn.tell_events import tell_action_started
-from core.turn.write_pending import WriteFailed, use_approval, write_pending
+from core.turn.write_pending import WriteFailed, use_approval, write_end, write_pending
 
 log = structlog.get_logger("rekku.actions")
 
 WRITING_S = 3.0
-RETRY_AFTER_S = 2.0
-MOST_TRIES_TO_WRITE = 30
 SETTLED = (OutcomeStatus.DONE, OutcomeStatus.UNKNOWN)
 """What ended so in a turn, or may have, is not done again in it."""
 
@@ -53,6 +51,7 @@ class Acting:
         catalogue: Mapping[str, Entry],
         tainted: bool,
         refused: Mapping[str, str],
+        only: Collection[str] | None = None,
     ) -> None:
         self._turn = turn
         self._env = env
@@ -67,6 +66,7 @@ class Acting:
         }
         self._broken = ""
         self._refused = refused
+        self._only = only
         self.pending: list[PendingAction] = []
         self.said: dict[int, list[Line]] = {}
 
@@ -78,7 +78,7 @@ class Acting:
         entry = self._entries.get(position)
         if entry is None:
             return None
-        outcome = entry.outcome or _unknown("The process stopped while it ran.")
+        outcome = entry.outcome or unknown("The process stopped while it ran.")
         action = RecordedAction(envelope=entry.envelope, outcome=outcome, ledger_id=entry.row_id)
         if outcome.status in SETTLED:
             self._done[entry.envelope.hash] = outcome
@@ -92,6 +92,8 @@ class Acting:
         if envelope.hash in self._refused:
             reason = f"It is not valid any more: {self._refused[envelope.hash]}"
             return Decision(verdict=Verdict.DENY, reason=reason)
+        if self._only is not None and spec.type not in (*self._only, MESSAGE_ACTION):
+            return Decision(verdict=Verdict.DENY, reason=f"{spec.type} is not to be used in this step.")
         question = Question(
             spec=spec,
             payload=envelope.payload,
@@ -164,19 +166,24 @@ class Acting:
         if rehearsal is not None and (instead := rehearsal.in_place_of(spec, envelope)):
             return await self.note(position, envelope, instead)
         entry = self._catalogue[envelope.type]
-        running = RunningAction(self._turn, self._env, position, spec, self._tainted)
+        calls = CalledActions(self._turn, self._env, self._catalogue, position)
+        running = RunningAction(self._turn, self._env, position, spec, self._tainted, call=calls.call)
         started_at_ms = self._env.clock.now_ms()
         if spec.effect is Effect.EXTERNAL:
             return await self._perform_external(position, entry, envelope, running, started_at_ms)
         tell_action_started(self._env, self._turn, position, spec, envelope)
-        outcome = await self._run(entry, envelope, running)
+        outcome = await run_handler(self._env, entry, envelope, running)
         self._env.reached("action done")
         action = RecordedAction(envelope=envelope, outcome=outcome)
         pending = self._pending(position, action, spec.effect, started_at_ms)
         pending.ran = True
         if outcome.status is OutcomeStatus.DONE:
-            action = await self._take_over(pending, running)
+            self.said[position] = await take_over(self._turn, self._env, pending, running, spec)
+            action = pending.action
             outcome = action.outcome
+        else:
+            pending.calls = running.called
+            pending.drop_writes()
         self.pending.append(pending)
         if outcome.status is OutcomeStatus.DONE:
             self._done[envelope.hash] = outcome
@@ -213,10 +220,10 @@ class Acting:
         env.reached("action started")
         tell_action_started(env, turn, position, entry.spec, envelope)
         try:
-            outcome = await self._run(entry, envelope, running)
+            outcome = await run_handler(env, entry, envelope, running)
         except asyncio.CancelledError:
-            stopped = self._end_of_intent(position, row_id, envelope, _unknown("It was stopped while it ran."))
-            await asyncio.shield(self._write_end(stopped))
+            stopped = self._end_of_intent(position, row_id, envelope, unknown("It was stopped while it ran."))
+            await asyncio.shield(write_end(self._turn, self._env, stopped))
             raise
         env.reached("action done")
         # Its end was seen: a cancellation must not lose that.
@@ -246,91 +253,24 @@ class Acting:
         self, position: int, row_id: int, envelope: ActionEnvelope, outcome: Outcome, running: RunningAction
     ) -> RecordedAction:
         """Write down how an external action ended, with what it writes and sends."""
+        turn, env = self._turn, self._env
         action = RecordedAction(envelope=envelope, outcome=outcome, ledger_id=row_id)
         pending = self._end_of_intent(position, row_id, envelope, outcome)
+        pending.calls = running.called
         if outcome.status is OutcomeStatus.DONE:
-            action = await self._take_over(pending, running)
+            self.said[position] = await take_over(turn, env, pending, running, running.spec)
+            action = pending.action
         if outcome.status in SETTLED:
             self._done[envelope.hash] = outcome
         try:
-            await self._write_end(pending)
+            await write_end(turn, env, pending)
         except WriteFailed as failure:
             # The world was touched, only what should have been written about it is lost: done, and says so.
             reason = f"It was done, but what it wrote is lost: {failure.reason}"
             outcome = Outcome(status=OutcomeStatus.DONE, reason=reason, output=outcome.output or reason)
             action = RecordedAction(envelope=envelope, outcome=outcome, ledger_id=row_id)
-            await self._write_end(self._end_of_intent(position, row_id, envelope, outcome))
+            await write_end(turn, env, self._end_of_intent(position, row_id, envelope, outcome))
         return action
-
-    async def _write_end(self, pending: PendingAction) -> None:
-        """Write how an external action ended; the world has it by now, so this waits for a database that is away."""
-        for _ in range(MOST_TRIES_TO_WRITE):
-            try:
-                return await write_pending(self._turn, self._env, [pending])
-            except StorageUnavailable as error:
-                log.warning("the end of an action waits for the database", action=pending.action.envelope.type)
-                away = error
-            await self._env.clock.sleep(RETRY_AFTER_S)
-        raise away
-
-    async def _run(self, entry: Entry, envelope: ActionEnvelope, running: RunningAction) -> Outcome:
-        """Call the handler; its result or failure as an outcome."""
-        spec = entry.spec
-        long_work = asyncio.create_task(running.tell_of_long_work(), name=f"progress of {spec.type}")
-        try:
-            called = await self._env.foreign.call(
-                f"action {spec.type}", lambda: uncancelled(entry.run(running, dict(envelope.payload))), spec.timeout_s
-            )
-        finally:
-            long_work.cancel()
-        if not isinstance(called, Raised):
-            output, tainted = called.value, spec.reads_outside
-            if isinstance(output, Untrusted):
-                output, tainted = output.text, True
-            return Outcome(
-                status=OutcomeStatus.DONE,
-                output=self._env.masker.value(output) if spec.returns_output else None,
-                tainted=tainted and output is not None,
-            )
-        sentence = self._env.masker.text(called.sentence)
-        # A failure's sentence is made by whoever failed, so it is as foreign as the output would have been.
-        unseen = called.timed_out or lost_connection(called.error)
-        if spec.effect is Effect.EXTERNAL and unseen:
-            return replace(_unknown(f"Its end was not seen ({sentence})."), tainted=spec.reads_outside)
-        if not isinstance(called.error, ActionFailed):
-            log.warning("action failed", action=spec.type, plugin=spec.plugin, exc_info=called.error)
-        return Outcome(status=OutcomeStatus.FAILED, reason=sentence, tainted=spec.reads_outside)
-
-    async def _take_over(self, pending: PendingAction, running: RunningAction) -> RecordedAction:
-        """Add what the handler wants written and sent to its row."""
-        spec = self.spec(pending.action.envelope)
-        outside = spec is not None and spec.reads_outside
-        pending.writes = running.writes
-        pending.undo = running.undo
-        for delivery in running.deliveries:
-            try:
-                pending.parts += await self._env.outgoing.prepare(self._turn.context(tainted=self._tainted), delivery)
-            except CannotDeliver as error:
-                if pending.effect == Effect.EXTERNAL.value:
-                    # The world was touched: it was done, whatever becomes of what it had to say.
-                    reason = f"It was done, but its message cannot be delivered: {error.explain()}"
-                    outcome = replace(
-                        pending.action.outcome, reason=reason, output=pending.action.outcome.output or reason
-                    )
-                else:
-                    outcome = Outcome(status=OutcomeStatus.FAILED, reason=error.explain())
-                    pending.writes = []
-                pending.parts = []
-                pending.action = RecordedAction(
-                    envelope=pending.action.envelope, outcome=outcome, ledger_id=pending.action.ledger_id
-                )
-                return pending.action
-        own = [d for d in running.deliveries if d.address == self._turn.input.address]
-        self.said[pending.position] = [
-            Line(role="assistant", text=delivery.text, tainted=self._tainted or outside or delivery.tainted)
-            for delivery in own
-        ]
-        return pending.action
 
     async def _write_first(self) -> bool:
         """Write what is pending before something new is begun; True when that failed, and so nothing new may be."""
@@ -349,7 +289,7 @@ class Acting:
             failed = failure.pending
             outcome = Outcome(status=OutcomeStatus.FAILED, reason=failure.reason)
             failed.action = RecordedAction(envelope=failed.action.envelope, outcome=outcome)
-            failed.writes, failed.parts = [], []
+            failed.drop_writes()
             self.said.pop(failed.position, None)
             return failed
         self.pending = []
@@ -381,7 +321,3 @@ class Acting:
 
 def _masked(envelope: ActionEnvelope, env: TurnEnvironment) -> ActionEnvelope:
     return ActionEnvelope(type=envelope.type, payload=env.masker.value(envelope.payload))
-
-
-def _unknown(reason: str) -> Outcome:
-    return Outcome(status=OutcomeStatus.UNKNOWN, reason=ledger.UNSEEN.format(how=reason))

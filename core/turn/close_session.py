@@ -13,7 +13,6 @@ from core.contracts.errors import StorageError
 from core.contracts.inputs import Address, Principal
 from core.contracts.json import Json, JsonObject
 from core.contracts.services import Database
-from core.services import history
 from core.services.event_causes import Cause, current_cause
 from core.services.events import EventBus
 from core.storage.tables import messages, sessions
@@ -46,16 +45,6 @@ class ClosedSessions:
         self._events = events
         self._own = own
         self._closing: dict[int, _Closing] = {}
-
-    def close(self, address: Address, principal: Principal, now_ms: int) -> Callable[[Any], None]:
-        """Return a function of a connection that ends the open conversation of a lane, for `ActionContext.write`."""
-        note = self.noting(address, principal)
-
-        def write(conn: Any) -> None:
-            note(history.open_session(conn, str(address), now_ms).id)
-            history.close_session(conn, str(address), now_ms)
-
-        return write
 
     def noting(self, address: Address, principal: Principal) -> Callable[[int], None]:
         """Return what a transaction that ends a conversation is to call with its id, as often as it is run."""
@@ -90,7 +79,8 @@ class ClosedSessions:
             }
             current_cause.set(one.cause)
             self._events.post("session.closed", whose)
-            self._events.post("conversation.complete", {**whose, **told})
+            if told["lines"]:
+                self._events.post("conversation.complete", {**whose, **told})
 
 
 def _read(conn: Any, session_id: int) -> JsonObject | None:

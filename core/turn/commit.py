@@ -14,11 +14,12 @@ from core.contracts.inputs import InputKind
 from core.contracts.outcomes import Outcome, OutcomeStatus
 from core.contracts.prompts import Line
 from core.contracts.steps import Next, RecordedAction, Step
-from core.services import history, inbox, ledger, outbox
+from core.services import history, inbox, ledger, notes, outbox
 from core.turn.environment import TurnEnvironment
 from core.turn.stages.tell_outcome import tell_outcome
 from core.turn.state import StepResult, Turn
 from core.turn.tell_events import tell_written
+from core.turn.tell_observers import tell_observers
 from core.turn.tell_unknown import unknown_notices, unknown_sentence
 from core.turn.write_pending import WriteFailed, write_rows
 
@@ -49,9 +50,13 @@ async def commit(turn: Turn, env: TurnEnvironment, result: StepResult, after: Ne
         rows += zip(outbox.put(conn, parts, turn.id, now_ms), addresses, strict=True)
         ledger.record_step(conn, turn.id, turn.number, result.tainted, now_ms)
         history.append(conn, turn.session.id, turn.id, lines, now_ms, principal=turn.input.principal)
+        if turn.notes and not result.failure:
+            notes.carry(conn, turn.notes, turn.id)
         if after is Next.STEP:
             inbox.check(conn, turn.lease, now_ms)
         else:
+            if turn.notes and after is not Next.WAIT:
+                notes.end(conn, turn.id)
             inbox.finish(conn, turn.lease)
             ledger.end_turn(conn, turn.id, state, sentence, turn.number + 1, now_ms)
         return rows
@@ -64,6 +69,19 @@ async def commit(turn: Turn, env: TurnEnvironment, result: StepResult, after: Ne
     turn.failed = failed
     turn.sent += rows
     env.committed(rows)
+    _tell(turn, env, lines, now_ms)
+
+
+def _tell(turn: Turn, env: TurnEnvironment, lines: list[Line], now_ms: int) -> None:
+    tell_observers(
+        env,
+        lines,
+        address=turn.input.address,
+        principal=turn.input.principal,
+        session_id=turn.session.id,
+        turn_id=turn.id,
+        at_ms=now_ms,
+    )
 
 
 def _has_failed(turn: Turn, result: StepResult) -> bool:
@@ -81,7 +99,7 @@ def fail_action(result: StepResult, failure: WriteFailed) -> None:
     failed.action = RecordedAction(
         envelope=failed.action.envelope, outcome=outcome, ledger_id=failed.action.ledger_id
     )
-    failed.writes, failed.parts = [], []
+    failed.drop_writes()
     actions = list(result.actions)
     actions[failed.position] = failed.action
     result.actions = tuple(actions)
@@ -118,9 +136,11 @@ async def abort(turn: Turn, env: TurnEnvironment, state: str, sentence: str) -> 
     parts += await unknown_notices(turn, env, unknown, asker_is_told=True)
     env.reached("before commit")
 
+    lines = _masked(env, _lines(turn, begun, sentence))
+
     def write(conn: Any) -> list[tuple[int, str]]:
         rows = outbox.put(conn, parts, turn.id, now_ms)
-        lines = _masked(env, _lines(turn, begun, sentence))
+        notes.end(conn, turn.id)
         history.append(conn, turn.session.id, turn.id, lines, now_ms, principal=turn.input.principal)
         inbox.finish(conn, turn.lease)
         ledger.end_turn(conn, turn.id, state, sentence, len(turn.steps), now_ms)
@@ -138,10 +158,12 @@ async def abort(turn: Turn, env: TurnEnvironment, state: str, sentence: str) -> 
     except Exception as error:
         # What was to be told or remembered cannot be written, now or later: the lane must go on all the same.
         log.exception("the end of a turn could not be told", turn=turn.id, exc_info=error)
+        lines = []
         rows = await env.database.transact(only_end)
     env.reached("after commit")
     turn.sent += rows
     env.committed(rows)
+    _tell(turn, env, lines, now_ms)
 
 
 async def _prepared(turn: Turn, env: TurnEnvironment, sentence: str) -> list[tuple[Part, float]]:

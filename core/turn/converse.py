@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from core.contracts.engine import EngineReply, EngineRequest, Source
 from core.services import inbox, ledger
-from core.services.foreign import Raised
 from core.turn.environment import TurnEnvironment
 from core.turn.stages.ask_engine import NotAnswered, ask_engine
 from core.turn.state import Turn
@@ -98,15 +96,3 @@ class Conversation:
         if self._recording is not None:
             await self._recording
             self.env.reached("reply recorded")
-
-
-def check_call(env: TurnEnvironment) -> Callable[[str, Callable[[], Awaitable[list[str]]], float], Any]:
-    """Return how the stage `check_actions` calls a plugin's own check."""
-
-    async def call(label: str, make: Callable[[], Awaitable[list[str]]], timeout_s: float) -> list[str]:
-        called = await env.foreign.call(label, make, timeout_s)
-        if isinstance(called, Raised):
-            return [f"{label} failed ({env.masker.text(called.sentence)}); it cannot be run now."]
-        return [str(sentence) for sentence in called.value]
-
-    return call

@@ -36,7 +36,7 @@ class Controls:
 
 
 class CoreActions(AIPluginBase):
-    """Help, sessions, engines, approvals."""
+    """Help, engines, approvals."""
 
     def __init__(self, env: Callable[[], TurnEnvironment], controls: Controls) -> None:
         self._env = env
@@ -87,13 +87,6 @@ class CoreActions(AIPluginBase):
             cure = f"Did you mean {' or '.join(close)}?" if close else "Say in other words what is to be done: about."
             raise ActionFailed("There is no such action.", cure=cure)
         return {spec.type: whole_text(spec) for spec in found}
-
-    @action(name="core_new", effect="local", permission="anyone", command="new", model=False)
-    async def new(self, ctx: ActionContext) -> str:
-        """Begin a new conversation: what was said before is not shown to the model any more."""
-        env = self._env()
-        ctx.write(env.closed_sessions.close(ctx.address, ctx.principal, env.clock.now_ms()))
-        return "A new conversation begins."
 
     @action(name="core_status", effect="read", permission="user", command="status", model=False, passes_lanes=True)
     async def status(self, ctx: ActionContext) -> str:

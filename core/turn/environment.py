@@ -20,9 +20,11 @@ from core.services.figures import Figures
 from core.services.foreign import ForeignCalls
 from core.services.hooks import HookRunner
 from core.services.mask import Masker
+from core.services.observers import Observers
 from core.services.people import People
 from core.services.retention import Retention
 from core.services.schedule import StoredSchedule
+from core.services.strategies import Strategies
 from core.services.tokens import TokenEstimate
 from core.turn.close_session import ClosedSessions
 from core.turn.outgoing import Outgoing
@@ -56,6 +58,7 @@ class TurnEnvironment:
     clock: Clock
     foreign: ForeignCalls
     hooks: HookRunner
+    strategies: Strategies
     generation: Callable[[], Generation]
     engines: Engines
     rules: tuple[Rule, ...]
@@ -73,6 +76,7 @@ class TurnEnvironment:
     schedule: StoredSchedule
     wake_schedule: Callable[[], None]
     summarize: Callable[[TurnContext], None]
+    observers: Observers
     reached: Callable[[str], None]
     figures: Figures
     events: EventBus

@@ -25,6 +25,7 @@ from core.services.reminders import DueInstant
 from core.turn.choose_occurrence import Due, what_is_due
 from core.turn.environment import TurnEnvironment
 from core.turn.stages.authorize import authorize
+from core.turn.tell_observers import tell_observers
 from core.turn.tell_reminder import due_text, lateness_note, snooze_buttons
 
 log = structlog.get_logger("rekku.schedule")
@@ -189,6 +190,8 @@ async def _happen(
     outgoing = parts or []
     env.reached("before reminder commit")
 
+    told: list[tuple[Line, int, int]] = []
+
     def write(conn: Any) -> list[int] | None:
         if not reminders.take(conn, instant):
             return None  # another process was first
@@ -225,6 +228,7 @@ async def _happen(
         ledger.end_turn(conn, turn_id, "complete", "", 1, now_ms)
         if said:
             line = Line(role="assistant", text=env.masker.text(said), tainted=reminder.tainted)
+            told[:] = [(line, session.id, turn_id)]
             history.append(conn, session.id, turn_id, [line], now_ms, principal=reminder.principal)
         for row_id in outbox.put(conn, [] if dead is None else [(dead, 0.0)], turn_id, now_ms):
             outbox.bury(conn, row_id, 0, outcome.reason, now_ms)
@@ -237,6 +241,16 @@ async def _happen(
     env.reached("after reminder commit")
     if rows is None:
         return False
+    for line, session_id, turn_id in told:
+        tell_observers(
+            env,
+            [line],
+            address=reminder.address,
+            principal=reminder.principal,
+            session_id=session_id,
+            turn_id=turn_id,
+            at_ms=now_ms,
+        )
     env.figures.reminder_fired(outcome.status.value, max(now_ms - due.occurrence.at_ms, 0) / 1000)
     env.wake_outbox([(row, str(part.address)) for row, (part, _) in zip(rows, outgoing, strict=False)])
     tell_due(env, instant, reminder, due, outcome)

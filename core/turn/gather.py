@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Collection
+from typing import Any
 
-from core.contracts.actions import ActionSpec, Untrusted
+from core.contracts.actions import MESSAGE_ACTION, ActionSpec, Untrusted
 from core.contracts.hooks import TurnContext
+from core.contracts.inputs import InputKind, Origin
 from core.contracts.json import compact
 from core.contracts.policy import Question
-from core.contracts.prompts import Budget, CatalogueBudget, CatalogueTexts, PromptParts
-from core.services import history
+from core.contracts.prompts import Budget, CatalogueBudget, CatalogueTexts, Line, Note, PromptParts
+from core.contracts.strategies import StepPlan
+from core.services import history, notes
 from core.turn.catalogue_text import describe
 from core.turn.environment import Generation, TurnEnvironment
 from core.turn.share_catalogue import DESCRIBE_ACTION
@@ -20,6 +23,7 @@ from core.turn.stages.build_prompt import INSTRUCTIONS
 from core.turn.state import Turn
 
 MOST_CACHED_TEXTS = 16
+TAKES_NOTES = (InputKind.MESSAGE, InputKind.BUTTON)
 
 
 class CatalogueTextCache:
@@ -43,15 +47,26 @@ class CatalogueTextCache:
         return found
 
 
-async def gather(turn: Turn, env: TurnEnvironment, generation: Generation, cache: CatalogueTextCache) -> PromptParts:
-    """Return the parts of the prompt of a turn's next step."""
+async def gather(
+    turn: Turn, env: TurnEnvironment, generation: Generation, cache: CatalogueTextCache, plan: StepPlan | None = None
+) -> PromptParts:
+    """Return the parts of the prompt of a turn's next step. plan: what its strategy says of that."""
     context = turn.context(tainted=turn.input.tainted)
     specs = await offered(context, env, generation)
+    if plan is not None and plan.actions is not None:
+        specs = [spec for spec in specs if spec.type in plan.actions or spec.type == MESSAGE_ACTION]
     instructions = await env.hooks.chain("extend_system_prompt", context, INSTRUCTIONS)
     reader = str(turn.input.principal)
-    lines, facts = await asyncio.gather(
+    takes_notes = turn.input.origin is Origin.USER and turn.input.kind in TAKES_NOTES
+    address, now_ms = str(turn.input.address), env.clock.now_ms()
+
+    def look(conn: Any) -> tuple[list[Line], list[Note]]:
         # A turn that was interrupted has rows of its own in the history already; its steps tell them.
-        env.database.read(lambda conn: history.window(conn, turn.session, reader=reader, but_turn=turn.id)),
+        said = history.window(conn, turn.session, reader=reader, but_turn=turn.id)
+        return said, notes.for_turn(conn, address, turn.id, now_ms) if takes_notes else []
+
+    (lines, carried), facts = await asyncio.gather(
+        env.database.read(look),
         env.hooks.collect("gather_context", context),
     )
     return PromptParts(
@@ -63,7 +78,9 @@ async def gather(turn: Turn, env: TurnEnvironment, generation: Generation, cache
         summary_tainted=turn.session.summary_tainted,
         history=lines,
         context={plugin: _text(fact) for plugin, fact in facts.items() if fact is not None},
+        notes=carried,
         steps=turn.steps,
+        instruction="" if plan is None else plan.instruction,
         model=turn.session.model,
     )
 

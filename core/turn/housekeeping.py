@@ -10,7 +10,7 @@ from core.contracts.deliveries import Delivery, Part
 from core.contracts.errors import CannotDeliver, StorageError
 from core.contracts.hooks import TurnContext
 from core.contracts.inputs import Address, Origin, Principal
-from core.services import approvals, compensations, inbox, notices, outbox, pairings
+from core.services import approvals, budgets, compensations, inbox, notes, notices, outbox, pairings
 from core.services.approvals import Approval
 from core.turn.environment import TurnEnvironment
 
@@ -36,6 +36,8 @@ def forget_old(conn: Any, now_ms: int) -> None:
     pairings.forget_old(conn, now_ms)
     notices.forget_old(conn, now_ms)
     compensations.forget_old(conn, now_ms)
+    budgets.forget_old(conn, now_ms)
+    notes.forget_old(conn, now_ms)
 
 
 async def expire_approvals(env: TurnEnvironment) -> None:

@@ -24,8 +24,10 @@ def claim_and_open(conn: Any, env: TurnEnvironment, *, lane: str = "", input_id:
 def _open(conn: Any, env: TurnEnvironment, claimed: Claimed, now_ms: int) -> Turn:
     input = claimed.input
     lane = str(input.address)
-    session = history.open_session(conn, lane, now_ms)
     turn_id = claimed.turn_id
+    # What goes on does so in its own conversation, whichever the chat has turned to meanwhile.
+    begun_in = history.find(conn, ledger.session_of(conn, turn_id), lane) if turn_id else None
+    session = begun_in or history.open_session(conn, lane, now_ms)
     if not turn_id:
         turn_id = ledger.open_turn(
             conn,

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 
 from core.contracts.actions import MESSAGE_ACTION, ActionEnvelope
-from core.contracts.hooks import Intercept, SessionView
+from core.contracts.hooks import Intercept
 from core.contracts.inputs import Input, InputKind, Role
 from core.contracts.json import storable
 from core.contracts.prompts import Prompt
 from core.contracts.steps import Next, ParsedReply, ReplyError, Step
+from core.contracts.strategies import StepPlan
 from core.services.history import LARGEST_WINDOW
 from core.turn.act import Acting
+from core.turn.call_check import check_call
 from core.turn.commit import abort, commit, fail_action
 from core.turn.compose_reminder import composed_text, is_composed, literal_text
-from core.turn.converse import Conversation, check_call
+from core.turn.converse import Conversation
 from core.turn.decide import decide
 from core.turn.environment import Generation, TurnEnvironment
+from core.turn.follow_strategy import planned, write_plan
 from core.turn.gather import CatalogueTextCache, gather
 from core.turn.refuse import refusal, refuse
+from core.turn.resolve_session import resolved_session
 from core.turn.show_outcome import shown_again
 from core.turn.stages.ask_engine import NotAnswered
 from core.turn.stages.build_prompt import build_prompt
@@ -86,11 +90,7 @@ async def take_step(turn: Turn, env: TurnEnvironment, cache: CatalogueTextCache)
         text, tainted = await composed_text(turn, env)
         return await act(turn, env, generation, (message(text),), tainted)
     if env.hooks.has("resolve_session"):
-        view = await env.hooks.chain("resolve_session", turn.context(), turn.session.view)
-        if isinstance(view, SessionView):
-            turn.session = dataclasses.replace(
-                turn.session, engine=view.engine, model=view.model, persona=view.persona
-            )
+        turn.session = await resolved_session(turn, env)
     tell_session(env, turn)
     if env.hooks.has("transform_input") and not turn.transformed:
         turn.transformed = True
@@ -101,10 +101,22 @@ async def take_step(turn: Turn, env: TurnEnvironment, cache: CatalogueTextCache)
             # Its words alone: who asks, and from where, is not for a hook to change.
             turn.input = dataclasses.replace(turn.input, text=storable(changed.text))
 
-    parts = await gather(turn, env, generation, cache)
+    plan = await planned(turn, env)
+    parts = await gather(turn, env, generation, cache, plan)
     prompt = build_prompt(parts)
+    turn.notes = tuple(note.id for note in parts.notes)
     turn.history_is_long = prompt.history_left_out > 0 or len(parts.history) >= LARGEST_WINDOW
-    return await answer(turn, env, generation, prompt)
+    if plan.plan_only:
+        return await write_plan(turn, env, prompt)
+    result = await answer(turn, env, generation, prompt, plan)
+    if plan.last and not result.failure:
+        result.ends, result.tell = True, told_at_the_end(result)
+    return result
+
+
+def told_at_the_end(result: StepResult) -> str:
+    """Return what a turn's last step has brought that no model tells the user any more."""
+    return "\n\n".join(filter(None, (tell_outcome(action.seen) for action in result.actions)))
 
 
 async def intercepted(turn: Turn, env: TurnEnvironment, generation: Generation, by: Intercept) -> StepResult:
@@ -124,7 +136,9 @@ async def intercepted(turn: Turn, env: TurnEnvironment, generation: Generation, 
     return result
 
 
-async def answer(turn: Turn, env: TurnEnvironment, generation: Generation, prompt: Prompt) -> StepResult:
+async def answer(
+    turn: Turn, env: TurnEnvironment, generation: Generation, prompt: Prompt, plan: StepPlan
+) -> StepResult:
     """Ask the model until its reply is valid or the retries are used up, and run the actions of the reply."""
     deadline = env.clock.monotonic() + env.limits.engine_deadline_s
     turn.tainted = turn.tainted or prompt.tainted
@@ -143,9 +157,9 @@ async def answer(turn: Turn, env: TurnEnvironment, generation: Generation, promp
         if checked.valid:
             await conversation.recorded()
             actions = [action for action in checked.actions if action is not None]
-            return await act(turn, env, generation, actions, conversation.tainted)
+            return await act(turn, env, generation, actions, conversation.tainted, only=plan.actions)
         if turn.entries and conversation.replayed and None not in merged.actions:
-            return await go_on(turn, env, generation, merged, checked, conversation.tainted)
+            return await go_on(turn, env, generation, merged, checked, conversation.tainted, plan)
         request = correction_request(prompt.request, reply.text, checked, lacked(merged, checked, prompt.untold))
     await conversation.recorded()
     return StepResult(failure=GAVE_UP, tainted=conversation.tainted)
@@ -165,6 +179,7 @@ async def go_on(
     merged: ParsedReply,
     checked: ParsedReply,
     tainted: bool,
+    plan: StepPlan,
 ) -> StepResult:
     """Go on with a reply that was valid when it was begun and is not any more: a plugin, or the world, has changed.
 
@@ -177,7 +192,8 @@ async def go_on(
         for place, (now, before) in enumerate(zip(checked.actions, merged.actions, strict=True))
         if now is None and before is not None
     }
-    return await act(turn, env, generation, [a for a in actions if a is not None], tainted, refused)
+    going_on = [a for a in actions if a is not None]
+    return await act(turn, env, generation, going_on, tainted, refused, plan.actions)
 
 
 async def take_command(turn: Turn, env: TurnEnvironment, generation: Generation) -> StepResult:
@@ -208,13 +224,14 @@ async def act(
     actions: Sequence[ActionEnvelope],
     tainted: bool,
     refused: Mapping[str, str] = MappingProxyType({}),
+    only: Collection[str] | None = None,
 ) -> StepResult:
     """Authorize and run actions in order; return the step, ready to be committed.
 
-    refused: by hash, the actions that are not run, and why.
+    refused: by hash, the actions that are not run, and why. only: the types that may run; None: all.
     """
     turn.tainted = turn.tainted or tainted
-    acting = Acting(turn, env, generation, tainted, refused)
+    acting = Acting(turn, env, generation, tainted, refused, only)
     recorded = await run_actions(actions, acting)
     actions_done = acting.corrected(recorded)
     return StepResult(

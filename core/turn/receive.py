@@ -17,6 +17,7 @@ from core.services.notices import Notice
 from core.turn.environment import TurnEnvironment
 from core.turn.stages.read_command import command_name
 from core.turn.tell_events import tell_received
+from core.turn.tell_observers import tell_observers
 from core.turn.tell_once import tell_once
 from core.turn.turn_away import turn_away
 
@@ -72,22 +73,34 @@ class Receiver:
             return accepted
         budget = env.budgets.get(role)
         most = budget.pending_inputs if budget is not None and input.addressed and not passes_lanes else None
-        full = False
+        full, heard_in = False, 0
+        heard: list[Line] = []
 
         def store(conn: Any) -> tuple[int, bool]:
-            nonlocal full
+            nonlocal full, heard_in
             full = most is not None and budgets.waiting_inputs(conn, str(input.principal), now_ms) >= most
             state = "waiting" if input.addressed and not full else "done"
             stored = inbox.put(conn, input, now_ms, passes_lanes=passes_lanes, state=state)
             if not input.addressed and not stored[1]:
                 session = history.open_session(conn, str(input.address), now_ms)
                 # What others say among themselves is not the words of whoever asks later.
-                heard = Line(role="foreign", text=input.text, author=input.author_name, tainted=True)
-                history.append(conn, session.id, 0, [heard], now_ms, principal=input.principal)
+                heard.append(Line(role="foreign", text=input.text, author=input.author_name, tainted=True))
+                heard_in = session.id
+                history.append(conn, session.id, 0, heard[-1:], now_ms, principal=input.principal)
             return stored
 
         input_id, duplicate = await env.database.transact(store)
         env.reached("input committed")
+        if heard:
+            tell_observers(
+                env,
+                heard[-1:],
+                address=input.address,
+                principal=input.principal,
+                session_id=heard_in,
+                turn_id=0,
+                at_ms=now_ms,
+            )
         if full and not duplicate:
             await self._tell_full(input, input_id, role, most)
         accepted = Accepted(input_id=input_id, duplicate=duplicate)

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
-from core.contracts.actions import ActionEnvelope, ActionSpec, Effect, WriteFn
+import structlog
+
+from core.contracts.actions import ActionEnvelope, ActionSpec, Effect, Untrusted, WriteFn
 from core.contracts.deliveries import Activity, ActivityKind, Delivery
 from core.contracts.errors import ActionFailed
+from core.contracts.hooks import TurnContext
 from core.contracts.inputs import Address, Origin, Principal, Role
-from core.contracts.json import JsonObject
-from core.turn.environment import TurnEnvironment
-from core.turn.state import Turn
+from core.contracts.json import Json, JsonObject
+from core.contracts.outcomes import Outcome, OutcomeStatus
+from core.contracts.prompts import Line
+from core.services import ledger
+from core.services.foreign import Raised
+from core.turn.environment import Entry, TurnEnvironment
+from core.turn.state import PendingAction, Turn
+
+log = structlog.get_logger("rekku.actions")
 
 MOST_CAUSES = 10
 LONG_WORK_S = 10.0
@@ -21,12 +31,35 @@ NO_WRITE = "An action with effect read cannot write or send."
 
 
 class RunningAction:
-    """The `ActionContext` of one action that is running."""
+    """The `ActionContext` of one action that is running.
 
-    def __init__(self, turn: Turn, env: TurnEnvironment, position: int, spec: ActionSpec, tainted: bool) -> None:
+    depth: 0, or how many actions have called it through one another. call: runs another plugin's action inside of
+    this one. called: what it called so and is written with it. said: what these said in the current chat.
+    brought_foreign: it has seen text from outside. unknown: how something ended that it called, and nobody saw. over:
+    its handler has ended.
+    """
+
+    def __init__(
+        self,
+        turn: Turn,
+        env: TurnEnvironment,
+        position: int,
+        spec: ActionSpec,
+        tainted: bool,
+        *,
+        call: Callable[[RunningAction, str, str, str, JsonObject], Awaitable[Json]],
+        depth: int = 0,
+    ) -> None:
         self._turn = turn
         self._env = env
-        self._spec = spec
+        self._call = call
+        self.spec = spec
+        self.depth = depth
+        self.called: list[PendingAction] = []
+        self.said: list[Line] = []
+        self.brought_foreign = False
+        self.unknown = ""
+        self.over = False
         self._tells_itself = False
         self._progress: set[asyncio.Task[None]] = set()
         self.action_id = f"{turn.id}.{turn.number}.{position}"
@@ -55,6 +88,18 @@ class RunningAction:
     def turn_id(self) -> int:
         return self._turn.id
 
+    def turn_context(self) -> TurnContext:
+        """Return what hooks see of the turn now."""
+        return self._turn.context(tainted=self.tainted)
+
+    def see_foreign(self) -> None:
+        """Note that text from outside has reached the handler: its outcome holds it from now on."""
+        self.tainted = self.brought_foreign = True
+
+    async def call_action(self, caller: str, plugin: str, action: str, payload: JsonObject) -> Json:
+        """Run an action of another plugin inside of this one; `caller`: the plugin whose code asks for it."""
+        return await self._call(self, caller, plugin, action, payload)
+
     def write(self, fn: WriteFn) -> None:
         self._may_write()
         self.writes.append(fn)
@@ -68,9 +113,9 @@ class RunningAction:
 
     def compensate(self, payload: JsonObject) -> None:
         self._may_write()
-        if not self._spec.compensation:
-            raise ActionFailed(f'{self._spec.type} has no compensation: declare it with compensation="…".')
-        self.undo = ActionEnvelope(type=self._spec.compensation, payload=payload)
+        if not self.spec.compensation:
+            raise ActionFailed(f'{self.spec.type} has no compensation: declare it with compensation="…".')
+        self.undo = ActionEnvelope(type=self.spec.compensation, payload=payload)
 
     def progress(self, text: str) -> None:
         self._tells_itself = True
@@ -85,7 +130,7 @@ class RunningAction:
             await clock.sleep(wait_s)
             if self._tells_itself:
                 return
-            self._show(f"Still working on {self._spec.type}, for {clock.monotonic() - began_s:.0f} s now.")
+            self._show(f"Still working on {self.spec.type}, for {clock.monotonic() - began_s:.0f} s now.")
             wait_s = LONG_WORK_AGAIN_S
 
     def _show(self, text: str) -> None:
@@ -97,8 +142,8 @@ class RunningAction:
         shown.add_done_callback(self._progress.discard)
 
     def _may_write(self) -> None:
-        if self._spec.effect is Effect.READ:
-            raise ActionFailed(NO_WRITE, cure=f'Declare {self._spec.type} with effect="local".')
+        if self.spec.effect is Effect.READ:
+            raise ActionFailed(NO_WRITE, cure=f'Declare {self.spec.type} with effect="local".')
 
 
 async def _shown(env: TurnEnvironment, activity: Activity) -> None:
@@ -125,3 +170,48 @@ def lost_connection(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
+
+
+def unknown(reason: str) -> Outcome:
+    """Return the outcome of what nobody saw the end of."""
+    return Outcome(status=OutcomeStatus.UNKNOWN, reason=ledger.UNSEEN.format(how=reason))
+
+
+async def run_handler(
+    env: TurnEnvironment, entry: Entry, envelope: ActionEnvelope, running: RunningAction
+) -> Outcome:
+    """Call a handler, for as long as it may take; its result or failure as an outcome."""
+    spec = entry.spec
+    long_work = asyncio.create_task(running.tell_of_long_work(), name=f"progress of {spec.type}")
+    try:
+        called = await env.foreign.call(
+            f"action {spec.type}", lambda: uncancelled(entry.run(running, dict(envelope.payload))), spec.timeout_s
+        )
+    finally:
+        running.over = True
+        long_work.cancel()
+    outcome = _outcome_of(env, spec, called)
+    if running.unknown and outcome.status is not OutcomeStatus.UNKNOWN:
+        # What it called may have touched the world: that must be told, whatever the caller has made of it.
+        outcome = replace(outcome, status=OutcomeStatus.UNKNOWN, reason=running.unknown)
+    return replace(outcome, tainted=True) if running.brought_foreign else outcome
+
+
+def _outcome_of(env: TurnEnvironment, spec: ActionSpec, called: Any) -> Outcome:
+    if not isinstance(called, Raised):
+        output, tainted = called.value, spec.reads_outside
+        if isinstance(output, Untrusted):
+            output, tainted = output.text, True
+        return Outcome(
+            status=OutcomeStatus.DONE,
+            output=env.masker.value(output) if spec.returns_output else None,
+            tainted=tainted and output is not None,
+        )
+    sentence = env.masker.text(called.sentence)
+    # A failure's sentence is made by whoever failed, so it is as foreign as the output would have been.
+    unseen = called.timed_out or lost_connection(called.error)
+    if spec.effect is Effect.EXTERNAL and unseen:
+        return replace(unknown(f"Its end was not seen ({sentence})."), tainted=spec.reads_outside)
+    if not isinstance(called.error, ActionFailed):
+        log.warning("action failed", action=spec.type, plugin=spec.plugin, exc_info=called.error)
+    return Outcome(status=OutcomeStatus.FAILED, reason=sentence, tainted=spec.reads_outside)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 
-from core.contracts.actions import ActionEnvelope, WriteFn
+from core.contracts.actions import ActionEnvelope, Effect, WriteFn
 from core.contracts.deliveries import Part
 from core.contracts.hooks import SessionView, TurnContext
 from core.contracts.inputs import Input, Role
+from core.contracts.outcomes import Outcome, OutcomeStatus
 from core.contracts.prompts import Line
 from core.contracts.steps import RecordedAction, Step
 from core.services.approvals import Approval, Grant
@@ -23,6 +25,8 @@ class Turn:
     approved: the approval that this run continues with. grants: what was approved for the rest of the turn.
     tainted: a step of this run, even one that was not committed, saw text that the principal did not write.
     transformed: the hooks have seen the input in this run. told_session: the session that was told of last.
+    without_strategy: its turn strategy has failed in it. notes: the ids of the notes that the prompt of its last step
+    held.
     undoes: what this turn takes back (the id of the compensation that it runs), or 0.
     sent: the outbox rows (id, address) of this run. history_is_long: it is time to summarize the session.
     """
@@ -42,9 +46,11 @@ class Turn:
     history_is_long: bool = False
     tainted: bool = False
     transformed: bool = False
+    without_strategy: bool = False
     failed: bool = False
     told_session: SessionView | None = None
     undoes: int = 0
+    notes: tuple[int, ...] = ()
     sent: list[tuple[int, str]] = field(default_factory=list)
 
     @property
@@ -70,7 +76,8 @@ class Turn:
 class PendingAction:
     """An action whose ledger row is not written yet: the row, and what is written in the same transaction.
 
-    ran: its handler was called.
+    ran: its handler was called. calls: what its handler called of other plugins, which is written before it and is
+    undone with it.
     """
 
     position: int
@@ -82,6 +89,23 @@ class PendingAction:
     approval: Approval | None = None
     undo: ActionEnvelope | None = None
     ran: bool = False
+    calls: list[PendingAction] = field(default_factory=list)
+
+    def with_calls(self) -> Iterator[PendingAction]:
+        """Yield what it called, and then itself."""
+        for call in self.calls:
+            yield from call.with_calls()
+        yield self
+
+    def drop_writes(self) -> None:
+        """Drop what it would write and send; what it called and would have written is failed."""
+        self.writes, self.parts = [], []
+        for call in self.calls:
+            call.drop_writes()
+            if call.effect == Effect.LOCAL.value and call.action.outcome.status is OutcomeStatus.DONE:
+                reason = f"Not kept: {self.action.envelope.type}, which called it, ended as failed."
+                outcome = Outcome(status=OutcomeStatus.FAILED, reason=reason)
+                call.action = replace(call.action, outcome=outcome)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -90,7 +114,8 @@ class StepResult:
 
     failure: a sentence for the user when the step came to nothing (no engine, no valid reply). tell: what the user
     of a typed command is told of its outcome. said: rows of history, by the position of the action that said it.
-    ends: the turn ends with it, since a hook has answered and no model is to see what became of that.
+    ends: the turn ends with it, since no model is to see what became of it: a hook
+    has answered, or the turn strategy wants no more.
     """
 
     actions: tuple[RecordedAction, ...] = ()

@@ -7,6 +7,7 @@ them a prompt only grows at its end, and a provider's prompt cache covers what s
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -17,9 +18,10 @@ from core.contracts.hooks import TurnContext
 from core.contracts.prompts import Line
 from core.services import history
 from core.services.history import Session
+from core.turn.ask_with_hooks import ask_with_hooks
 from core.turn.environment import TurnEnvironment
 from core.turn.gather import budget_bytes
-from core.turn.stages.ask_engine import NotAnswered, ask_engine
+from core.turn.stages.ask_engine import NotAnswered
 
 log = structlog.get_logger("rekku.turns")
 
@@ -30,15 +32,18 @@ MOST_ROWS_KEPT = history.LARGEST_WINDOW // 2
 
 
 async def summarize(context: TurnContext, env: TurnEnvironment) -> None:
-    """Move the window of a lane's session forward, to half of its budget; what falls out goes into the summary."""
+    """Move the window of a turn's session forward, to half of its budget; what falls out goes into the summary."""
     now_ms = env.clock.now_ms()
-    session = await env.database.transact(lambda conn: history.open_session(conn, str(context.address), now_ms))
+    lane = str(context.address)
+    session = await env.database.transact(
+        lambda conn: history.find(conn, context.session.id, lane) or history.open_session(conn, lane, now_ms)
+    )
     reader = str(context.principal)
     lines = await env.database.read(lambda conn: history.window(conn, session, reader=reader, most=ROWS_READ))
     falling_out = _falling_out(lines, budget_bytes(env, session.model).history // 2)
     if not falling_out:
         return
-    summary = await _summary(session, falling_out, env)
+    summary = await _summary(context, session, falling_out, env)
     if summary is None:
         return
     text, tainted = summary
@@ -57,7 +62,9 @@ def _falling_out(lines: list[Line], budget: int) -> list[Line]:
     return []
 
 
-async def _summary(session: Session, lines: list[Line], env: TurnEnvironment) -> tuple[str, bool] | None:
+async def _summary(
+    context: TurnContext, session: Session, lines: list[Line], env: TurnEnvironment
+) -> tuple[str, bool] | None:
     """Return the new summary and whether it is tainted; None when it could not be made now."""
     tainted = (session.summary_tainted and bool(session.summary)) or any(line.tainted for line in lines)
     chain = [h for h in env.engines.chain(session.engine) if h.engine.capabilities.language_model]
@@ -74,11 +81,11 @@ async def _summary(session: Session, lines: list[Line], env: TurnEnvironment) ->
         model=session.model,
     )
     deadline = env.clock.monotonic() + env.limits.engine_deadline_s
-    answered = await ask_engine(request, chain, deadline=deadline, clock=env.clock, pause=env.clock.sleep)
+    answered = await ask_with_hooks(request, replace(context, tainted=tainted), env, chain, deadline=deadline)
     if isinstance(answered, NotAnswered) or not answered.reply.text.strip():
         # Kept for the next try: the rows stay in the window, which is cut to its budget meanwhile.
         return None
-    return env.masker.text(answered.reply.text.strip()), tainted
+    return env.masker.text(answered.reply.text.strip()), tainted or answered.foreign_added
 
 
 class Summaries:

@@ -124,7 +124,7 @@ def tell_action_started(
 
 def tell_written(env: TurnEnvironment, turn: Turn, pendings: Sequence[PendingAction]) -> None:
     """Tell the outcomes that a transaction of the open step has written down."""
-    for pending in pendings:
+    for pending in (one for whole in pendings for one in whole.with_calls()):
         envelope, outcome = pending.action.envelope, pending.action.outcome
         entry = env.generation().get(envelope.type)
         about = _of_action(turn, pending.position, "" if entry is None else entry.spec.plugin, envelope)

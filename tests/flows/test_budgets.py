@@ -189,8 +189,8 @@ async def test_the_counts_use_their_indexes() -> None:
                 seen.append(" ".join(row[-1] for row in plan))
 
         await kit.app.database.transact(explain)
-        expected = ("turns_principal", "turns_principal", "inbox_principal")
-        assert [name in plan for name, plan in zip(expected, seen, strict=True)] == [True] * 3, seen
+        expected = ("turns_principal", "turns_principal", "asks_principal", "inbox_principal")
+        assert [name in plan for name, plan in zip(expected, seen, strict=True)] == [True] * 4, seen
         assert not any("SCAN" in plan for plan in seen), seen
 
 

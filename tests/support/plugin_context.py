@@ -15,8 +15,9 @@ from core.ai_plugin_base import AIPluginBase, TurnContext
 from core.contracts.events import Events
 from core.contracts.inputs import Address, Origin, Principal, Role
 from core.contracts.json import Json
+from core.contracts.messages import PluginMessages
 from core.contracts.schedule import Schedule
-from core.contracts.services import Database, KeyValueStore, PluginContext, Services
+from core.contracts.services import Database, KeyValueStore, PluginContext, PluginEngines, Services
 
 T = TypeVar("T", bound=AIPluginBase)
 
@@ -75,6 +76,14 @@ class FakePluginContext:
 
     @property
     def events(self) -> Events:
+        raise NotImplementedError
+
+    @property
+    def engines(self) -> PluginEngines:
+        raise NotImplementedError
+
+    @property
+    def messages(self) -> PluginMessages:
         raise NotImplementedError
 
     def spawn(self, job: Awaitable[None], name: str) -> None:

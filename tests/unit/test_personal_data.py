@@ -21,6 +21,7 @@ NAMES_SOMEBODY = re.compile(
 )
 OF_A_LEASE = "lease_owner"
 PLAIN = {
+    "asks": {"plugin", "engine"},
     "approvals": {"id", "action", "payload", "hash", "reason", "state", "scope"},
     "compensations": {"action_id", "action", "undo"},
     "events": {"event_id", "source", "cause", "correlation_id", "data", "outcome", "reason", "runs"},
@@ -28,13 +29,14 @@ PLAIN = {
     "kv": {"value"},
     "ledger": {"action", "payload", "hash", "effect", "status", "reason", "output", "approval_id"},
     "messages": {"role", "text"},
+    "notes": {"plugin", "text"},
     "notices": {"kind"},
     "outbox": {"text", "body", "state", "reason", "message_id"},
     "pairings": {"code"},
     "people": {"role"},
     "reminders": {"text", "mode", "start", "zone", "rule", "next_local", "missed", "state", "note"},
     "replies": {"engine", "model", "text", "finish_reason"},
-    "sessions": {"engine", "model", "persona", "summary"},
+    "sessions": {"engine", "model", "persona", "summary", "title", "strategy"},
     "turns": {"origin", "state", "reason"},
     "zones": {"zone"},
 }

@@ -13,7 +13,7 @@ from core.contracts.actions import Untrusted
 from core.contracts.engine import EngineRequest, PromptMessage, Source
 from core.contracts.inputs import Input, InputKind, Quoted
 from core.contracts.json import JsonObject, compact
-from core.contracts.prompts import Line, Prompt, PromptParts
+from core.contracts.prompts import Line, Note, Prompt, PromptParts
 from core.contracts.steps import Step
 
 INSTRUCTIONS = """You are Rekku, a personal assistant that acts through JSON actions.
@@ -46,14 +46,17 @@ def build_prompt(parts: PromptParts) -> Prompt:
         "summary": [_user(f"Summary of what was said before:\n{summary}", Source.CONTEXT)] if summary else [],
         "history": [_history_message(line) for line in history],
         "context": context,
+        "notes": [_note(note) for note in parts.notes],
         "input": list(_input(parts.input)),
         "steps": [message for step in parts.steps for message in _step(step)],
+        "strategy": [_user(parts.instruction, Source.CONTEXT)] if parts.instruction else [],
     }
     tainted = (
         context_tainted
         or parts.input.tainted
         or (bool(summary) and parts.summary_tainted)
         or any(line.tainted for line in history)
+        or any(note.tainted for note in parts.notes)
         or any(step.tainted for step in parts.steps)
     )
     request = EngineRequest(
@@ -100,6 +103,12 @@ def _context(parts: PromptParts) -> tuple[list[PromptMessage], bool]:
             trusted.append(kept)
     facts = [_user("Facts:\n" + "\n".join(trusted), Source.CONTEXT)] if trusted else []
     return [*facts, *untrusted], bool(untrusted)
+
+
+def _note(note: Note) -> PromptMessage:
+    if note.tainted:
+        return _user(_foreign(f"from {note.plugin}", note.text), Source.FOREIGN)
+    return _user(f"(Note of {note.plugin}: {note.text})", Source.CONTEXT)
 
 
 def _input(input: Input) -> Iterable[PromptMessage]:
