@@ -55,6 +55,7 @@ _LONG = {
     "tests/flows/test_scheduled_backup.py": "the servers' own tools",
     "tests/flows/test_telegram_kill.py": "processes that are killed under load",
     "tests/flows/test_terminal_kill.py": "processes that are killed",
+    "tests/unit/test_conformance_zoo.py": "a process for each plugin",
     "tests/unit/test_reply_properties.py": "thousands of malformed replies",
     "tests/unit/test_telegram_page.py": "whole pages of markup",
     "tests/unit/test_terminal_escapes.py": "ways out of the sandboxes",

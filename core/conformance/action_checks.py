@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from core.conformance.findings import Findings
 from core.conformance.hook_checks import ADDRESS, PRINCIPAL, ends_when_cancelled
@@ -77,17 +78,12 @@ async def check_reads(
         if complaints:
             continue  # the plugin itself refuses what was made up; that is its right
         ran += 1
-        answer = await foreign.call(
-            spec.type,
-            lambda entry=entry, payload=payload: entry.run(ReadingContext(), payload),  # type: ignore[misc]
-            min(spec.timeout_s, LONGEST_READ_S),
-        )
+        call = partial(entry.run, ReadingContext(), payload)
+        answer = await foreign.call(spec.type, call, min(spec.timeout_s, LONGEST_READ_S))
         if isinstance(answer, Raised) and not isinstance(answer.error, ActionFailed | RetryAction):
             cure = "Raise ActionFailed with a sentence for what can go wrong."
             found.fail("reads", f"{spec.type} with {payload} raised {answer.sentence}.", cure, where)
-        if not await ends_when_cancelled(
-            lambda entry=entry, payload=payload: entry.run(ReadingContext(), payload)  # type: ignore[misc]
-        ):
+        if not await ends_when_cancelled(call):
             found.fail(
                 "cancellation",
                 f"{spec.type} does not end within {CANCEL_GRACE_S:g} s when it is cancelled.",

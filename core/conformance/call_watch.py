@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,6 +73,13 @@ class CallWatch:
     def listen(self) -> None:
         """Begin, for as long as the process lives."""
         sys.addaudithook(self._hear)
+        sleep = time.sleep
+
+        def heard_sleep(seconds: float) -> None:
+            self._hear("time.sleep", (seconds,))
+            sleep(seconds)
+
+        time.sleep = heard_sleep  # Python itself does not tell of it before 3.13
 
     def during(self, phase: str) -> list[Call]:
         """Return what was heard in a phase."""

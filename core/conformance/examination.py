@@ -15,7 +15,7 @@ from core.conformance import declared_checks, hook_checks, source_checks
 from core.conformance.action_checks import check_reads
 from core.conformance.call_watch import CallWatch
 from core.conformance.findings import Finding, Findings
-from core.conformance.import_checks import check_import
+from core.conformance.import_checks import IMPORT, check_import
 from core.conformance.life_checks import Life
 from core.conformance.person_checks import check_people, tables
 from core.conformance.target import Target
@@ -175,7 +175,7 @@ class _Examination:
         """Nothing was written outside of the plugin's own directory."""
         own = self._home / "data" / component.name
         for call in self._watch.calls:
-            if not call.writes or call.path.startswith((str(own), "/dev/")) or not os.path.exists(call.path):
+            if not call.writes or call.phase == IMPORT or call.path.startswith((str(own), "/dev/")) or not os.path.exists(call.path):
                 continue
             self._found.fail(
                 "nothing left",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import asyncio
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from core.conformance.findings import Findings
@@ -89,17 +90,14 @@ async def check_answers(
         if binding.injects is not None:
             arguments = (TEXT, TURN)[: binding.injects]
         where = line_of(trees, binding.method)
-        answer = await foreign.call(
-            binding.label,
-            lambda call=binding.call, args=arguments: invoke(call, *args),
-            HOOK_TIMEOUT_S,  # type: ignore[misc]
-        )
+        call = partial(invoke, binding.call, *arguments)
+        answer = await foreign.call(binding.label, call, HOOK_TIMEOUT_S)
         if isinstance(answer, Raised):
             cure = "Answer None where there is nothing to change, and catch what can go wrong."
             found.fail("hooks", f"{binding.method} ({binding.hook}) raised {answer.sentence}.", cure, where)
         elif wrong := _wrong(binding.hook, arguments, answer.value):
             found.fail("hooks", f"{binding.method} answered {wrong}", "Answer None for no change.", where)
-        if not await ends_when_cancelled(lambda call=binding.call, args=arguments: invoke(call, *args)):  # type: ignore[misc]
+        if not await ends_when_cancelled(call):
             found.fail(
                 "cancellation",
                 f"{binding.method} does not end within {CANCEL_GRACE_S:g} s when it is cancelled.",
@@ -109,9 +107,9 @@ async def check_answers(
     found.ok("hooks", f"{len(bindings)} hooks fit and answer." if bindings else "There are no hooks.")
 
 
-async def ends_when_cancelled(make: Any) -> bool:
+async def ends_when_cancelled(make: Callable[[], Awaitable[Any]]) -> bool:
     """Call something, cancel it once it waits, and tell whether it has ended within the grace."""
-    task = asyncio.ensure_future(make())
+    task: asyncio.Future[Any] = asyncio.ensure_future(make())
     for _ in range(3):
         await asyncio.sleep(0)
     task.cancel()

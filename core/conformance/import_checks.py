@@ -15,6 +15,9 @@ from core.conformance.leftovers import left_behind, snapshot
 from core.registry.discovery import Found
 from core.registry.reasons import reason_of
 
+IMPORT = "import"
+"""The phase of it."""
+
 SLOW_S = 1.0
 LARGE_MB = 50.0
 IN_START = "Do that in start, not with the module."
@@ -26,7 +29,7 @@ def check_import(one: Found, watch: CallWatch, home: Path, found: Findings) -> A
     """Import it and return what it exports; None when it cannot be imported."""
     gc.collect()
     before, memory, modules = snapshot(home, ()), _memory_mb(), set(sys.modules)
-    watch.phase = "import"
+    watch.phase = IMPORT
     began_s = time.perf_counter()
     try:
         loaded = one.load()
@@ -42,7 +45,7 @@ def check_import(one: Found, watch: CallWatch, home: Path, found: Findings) -> A
         cure = "Import what is heavy in start, inside the method."
         found.warn("import", f"Its import takes {size}: every command waits for that.", cure)
     found.ok("import", f"Its import takes {size}.")
-    for call in watch.during("import"):
+    for call in watch.during(IMPORT):
         tell = found.warn if call.event == "open" and not call.writes else found.fail
         tell(
             "import does nothing",

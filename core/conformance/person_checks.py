@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from sqlalchemy import inspect
 
 from core.ai_plugin_base import AIPluginBase
@@ -34,7 +36,7 @@ async def check_people(instance: object, created: frozenset[str], foreign: Forei
             "Define them; where nothing is kept by person, return None and 0.",
         )
     for name in own:
-        answer = await foreign.call(name, lambda name=name: invoke(getattr(instance, name), PRINCIPAL), ASKED_S)  # type: ignore[misc]
+        answer = await foreign.call(name, partial(invoke, getattr(instance, name), PRINCIPAL), ASKED_S)
         if isinstance(answer, Raised):
             cure = "It is called without a start, for anybody: look first whether the table is there."
             found.fail("people", f"{name} raised {answer.sentence} for somebody unknown.", cure)

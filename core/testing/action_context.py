@@ -10,7 +10,6 @@ from core.contracts.errors import ActionFailed
 from core.contracts.inputs import Address, Origin, Principal, Role
 from core.contracts.json import Json, JsonObject
 
-
 SOMEBODY = Principal("test", "somebody")
 """Who asks where a test names nobody."""
 
