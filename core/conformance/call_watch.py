@@ -76,7 +76,7 @@ class CallWatch:
         sleep = time.sleep
 
         def heard_sleep(seconds: float) -> None:
-            self._hear("time.sleep", (seconds,))
+            self._heed("time.sleep", (seconds,), sys._getframe(1))
             sleep(seconds)
 
         time.sleep = heard_sleep  # Python itself does not tell of it before 3.13
@@ -86,11 +86,15 @@ class CallWatch:
         return [call for call in self.calls if call.phase == phase]
 
     def _hear(self, event: str, args: tuple[Any, ...]) -> None:
-        if not self.phase or event not in _EFFECTS or getattr(self._heard, "busy", False):
+        if event in _EFFECTS and self.phase:
+            self._heed(event, args, sys._getframe(1))
+
+    def _heed(self, event: str, args: tuple[Any, ...], frame: FrameType) -> None:
+        if not self.phase or getattr(self._heard, "busy", False):
             return
         self._heard.busy = True
         try:
-            where = self._blamed(sys._getframe(1))
+            where = self._blamed(frame)
             if where:
                 self._note(event, args, where)
         finally:

@@ -175,7 +175,12 @@ class _Examination:
         """Nothing was written outside of the plugin's own directory."""
         own = self._home / "data" / component.name
         for call in self._watch.calls:
-            if not call.writes or call.phase == IMPORT or call.path.startswith((str(own), "/dev/")) or not os.path.exists(call.path):
+            if (
+                not call.writes
+                or call.phase == IMPORT
+                or call.path.startswith((str(own), "/dev/"))
+                or not os.path.exists(call.path)
+            ):
                 continue
             self._found.fail(
                 "nothing left",

@@ -102,7 +102,7 @@ class PluginAlone(Generic[P]):
 
 @asynccontextmanager
 async def alone(
-    plugin: type[P] | P,
+    plugin: type[P],
     *,
     config: Mapping[str, Json] | None = None,
     beside: Iterable[object] = (),
@@ -111,7 +111,7 @@ async def alone(
 ) -> AsyncIterator[PluginAlone[P]]:
     """Load and start a plugin, with a database in memory, until the block ends; then it is stopped.
 
-    plugin: its class, or an instance. config: the keys of its table in rekku.toml. beside: plugins that it requires.
+    config: the keys of its table in rekku.toml. beside: plugins that it requires.
     home: the directory in which its `data_directory` is, by default a temporary one. Raises AssertionError with the
     reason when it does not load or start.
     """

@@ -379,9 +379,7 @@ class Animal:
         sentence="erase_person returned None",
     ),
     "reads_and_raises": Animal(
-        body=_class(
-            ACTION, "async def graze(self) -> str:", '    """Graze."""', "    raise KeyError('grass')"
-        ),
+        body=_class(ACTION, "async def graze(self) -> str:", '    """Graze."""', "    raise KeyError('grass')"),
         check="reads",
         state="failed",
         sentence="graze with {} raised KeyError: 'grass'",
