@@ -23,7 +23,7 @@ from core.contracts.actions import ActionSpec
 from core.engine_base import EngineBase
 from core.interface_base import InterfaceBase
 from core.registry.component import Component, ComponentState, Stage
-from core.registry.discovery import EXPORT, Found, found_at
+from core.registry.discovery import EXPORT, Found, discover, found_at
 from core.settings import Settings
 from core.storage import schema
 from core.storage.sqlite import SqliteDatabase
@@ -58,7 +58,10 @@ def _of_kind(one: Found, exported: Any, target: Target) -> Found:
         kind = "interface"
     elif isinstance(thing, type) and issubclass(thing, EngineBase):
         kind = "engine"
-    return replace(one, kind=kind, load=lambda: thing if target.cls else exported)
+    if not target.cls:
+        return replace(one, kind=kind, load=lambda: exported)
+    name = discover(kind, objects=[thing])[-1].name if thing is not None else one.name
+    return replace(one, kind=kind, name=name, load=lambda: thing)
 
 
 class _Examination:
@@ -175,12 +178,9 @@ class _Examination:
         """Nothing was written outside of the plugin's own directory."""
         own = self._home / "data" / component.name
         for call in self._watch.calls:
-            if (
-                not call.writes
-                or call.phase == IMPORT
-                or call.path.startswith((str(own), "/dev/"))
-                or not os.path.exists(call.path)
-            ):
+            if not call.writes or call.phase == IMPORT:
+                continue
+            if call.path.startswith((str(own), "/dev/")) or not os.path.exists(call.path):
                 continue
             self._found.fail(
                 "nothing left",

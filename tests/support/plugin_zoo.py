@@ -1,4 +1,4 @@
-"""A zoo of plugins that each break one rule: their text, the check that has to catch it, and a part of its sentence."""
+"""Plugins that each break one rule: their text, the check that has to catch it, and a part of its sentence."""
 
 from __future__ import annotations
 

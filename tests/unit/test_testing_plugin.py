@@ -97,7 +97,7 @@ async def test_what_is_refused() -> None:
 async def test_the_clock_jobs_hooks_and_configuration() -> None:
     async with alone(Barn, config={"most": 7}) as barn:
         resting = asyncio.create_task(barn.act("rest"))
-        while not barn.clock.sleepers:
+        for _ in range(20):
             await asyncio.sleep(0)
         await barn.advance(60)
         assert await resting == "rested"
