@@ -43,7 +43,8 @@ class EchoEngine(EngineBase):
     async def complete(self, request: EngineRequest) -> EngineReply:
         """Answer the last words of the principal; an action's outcome is told as it is."""
         if self.config.away:
-            raise EngineUnavailable("The echo is away.", cure="Set away = false in [engines.echo_engine].")
+            cure = "Set away = false in [engines.echo_engine]."
+            raise EngineUnavailable("The echo is away.", cure=cure, retryable=False)
         if request.messages and request.messages[-1].source is Source.OUTCOMES:
             text = request.messages[-1].content
         else:

@@ -1,7 +1,7 @@
 """A feed: looks every quarter of an hour what is new, and tells those who follow it, each entry once.
 
-What is new and the messages about it are stored in one transaction, as reminders that are due at once: a crash between
-the two neither loses nor repeats a message.
+What is new and the messages about it are stored in one transaction, as reminders that are due at once: a crash
+between the two neither loses nor repeats a message.
 """
 
 from __future__ import annotations
@@ -78,9 +78,8 @@ class Feed(AIPluginBase):
             self.problem = f"The feed cannot be read: {error}"
             return
         self.problem = ""
-        numbers = [await self.context.schedule.new_number() for _ in range(MOST_NEW)]
         told = await self.context.database.read(lambda conn: list(conn.execute(select(followers))))
-        pairs = [(row, number) for row, number in zip(told, numbers, strict=False)]
+        pairs = [(row, await self.context.schedule.new_number()) for row in told]
         new = await self.context.database.transact(lambda conn: self._tell(conn, entries, pairs))
         self.context.log.info("looked at the feed", new=new)
 
