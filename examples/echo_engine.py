@@ -24,7 +24,7 @@ class EchoEngine(EngineBase):
         prefix: str = Field(default="You said: ", description="What stands before what was said.")
         away: bool = Field(default=False, description="It does not answer, so that the next of a chain is asked.")
 
-    config: Config  # type: ignore[assignment]
+    config: Config
 
     @property
     def capabilities(self) -> EngineCapabilities:

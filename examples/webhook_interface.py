@@ -36,7 +36,7 @@ class WebhookInterface(InterfaceBase):
         token: SecretStr | None = Field(default=None, description="What callers have to send as X-Token.")
         port: int = Field(default=8790, ge=0, le=65535, description="The port on 127.0.0.1; 0 takes a free one.")
 
-    config: Config  # type: ignore[assignment]
+    config: Config
 
     def __init__(self) -> None:
         self.port = 0

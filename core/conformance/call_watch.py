@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, SupportsIndex
 
 _ASYNCIO = str(Path(asyncio.__file__).parent)
 _CORE = str(Path(__file__).resolve().parents[1])
@@ -75,7 +75,7 @@ class CallWatch:
         sys.addaudithook(self._hear)
         sleep = time.sleep
 
-        def heard_sleep(seconds: float) -> None:
+        def heard_sleep(seconds: float | SupportsIndex, /) -> None:
             self._heed("time.sleep", (seconds,), sys._getframe(1))
             sleep(seconds)
 
