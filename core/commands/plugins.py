@@ -1,18 +1,16 @@
-"""`rekku plugins`: which components there are, and why some of them do not work."""
+"""`rekku plugins`: which components there are, why some do not work, and what authors of new ones need."""
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from core.commands.exit_status import finish
 from core.commands.options import AsJson
 
-group = typer.Typer(no_args_is_help=True, help="Look at plugins, engines and interfaces.")
-
-
-@group.callback()
-def _group() -> None:
-    """Keep `list` a command of the group, though it is the only one."""
+group = typer.Typer(no_args_is_help=True, help="Look at plugins, engines and interfaces; write and check your own.")
 
 
 @group.command("list")
@@ -22,6 +20,38 @@ def list_(as_json: AsJson = False) -> None:
     They are loaded, not started: "ok" means that one loads cleanly. Works beside a running process.
     """
     finish(lambda: _list(as_json))
+
+
+@group.command("new")
+def new(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name: a-z, 0-9 and _.", show_default=False)],
+    folder: Annotated[bool, typer.Option("--folder", help="A folder instead of one file.")] = False,
+    into: Annotated[
+        Path | None, typer.Option("--into", metavar="DIR", help="Where to; REKKU_HOME/plugins if it is left out.")
+    ] = None,
+) -> None:
+    """Write a plugin that runs as it is, with its test and README.
+
+    It has a configuration, an action and a hook, to be changed into what you want. What exists is never
+    overwritten.
+    """
+    finish(lambda: _new(name, folder, into))
+
+
+@group.command("check")
+def check(
+    path: Annotated[
+        str, typer.Argument(metavar="PATH", help="A file, a folder, or an installed name.", show_default=False)
+    ],
+    run_reads: Annotated[bool, typer.Option("--run", help="Run actions that only read, too.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check whether a plugin keeps to the rules, and how to mend it.
+
+    It is imported, started and stopped twice in a process of its own, with an empty home that is thrown away, and
+    without the environment's secrets. Actions are not run, but with --run those whose effect is "read".
+    """
+    finish(lambda: _check(path, run_reads, as_json))
 
 
 def _list(as_json: bool) -> int:
@@ -40,3 +70,49 @@ def _list(as_json: bool) -> int:
     for sentence in tables_of_nobody(app):
         complain(sentence)
     return 0
+
+
+def _new(name: str, folder: bool, into: Path | None) -> int:
+    from core.commands.plugin_skeleton import write_skeleton
+    from core.commands.startup import settings_for
+    from core.commands.terminal_text import PROGRAM, say
+
+    home = settings_for().home
+    usual = home / "plugins"
+    made = write_skeleton(name, into or usual, folder=folder, home=home)
+    say(f"Written: {made.plugin}\n         {made.test}\n         {made.readme}\n")
+    if into is not None and into.resolve() != usual.resolve():
+        say(f"To have it found: REKKU_PLUGIN_PATH={into.resolve()}, or move it to {usual}.")
+    phrase = f"{name.replace('_', ' ')} greet Ada"
+    say(f'Try it:    {PROGRAM} chat --once "{phrase}"')
+    say(f"Test it:   python -m pytest {made.test}")
+    say(f"Check it:  {PROGRAM} plugins check {made.plugin}")
+    return 0
+
+
+def _check(path: str, run_reads: bool, as_json: bool) -> int:
+    import os
+
+    from core.commands.exit_status import FAILED, CommandFailed
+    from core.commands.startup import settings_for
+    from core.commands.terminal_text import on_one_line, say, say_json
+    from core.conformance import findings
+    from core.conformance.separate_process import check
+    from core.conformance.target import target_of
+    from core.contracts.errors import DeclarationError
+
+    settings = settings_for()
+    try:
+        target = target_of(path, settings.home, os.pathsep.join(map(str, settings.plugin_path)))
+    except DeclarationError as error:
+        raise CommandFailed(str(error), cure=error.cure) from error
+    found = check(target, run_reads=run_reads)
+    if as_json:
+        say_json([finding.as_json() for finding in found])
+    else:
+        for finding in found:
+            where = f" ({finding.where})" if finding.where else ""
+            say(on_one_line(f"{finding.state:8} {finding.check}: {finding.detail}{where}"))
+            if finding.cure:
+                say(on_one_line(f"{'':8} {finding.cure}"))
+    return FAILED if findings.worst(found) == findings.FAILED else 0

@@ -57,17 +57,17 @@ def discover(
 ) -> list[Found]:
     """Return the components of a kind, in the order in which they are to be loaded.
 
-    home: REKKU_HOME, whose `plugins` folder is walked. plugin_path: REKKU_PLUGIN_PATH, directories separated as in
-    PATH. objects: instances, classes or modules. builtin: the folder of the built-in package, if not the usual one.
-    Of one file that is found twice the first counts.
+    home: REKKU_HOME, whose folder of the kind (`plugins`, say) is walked. plugin_path: REKKU_PLUGIN_PATH,
+    directories separated as in PATH. objects: instances, classes or modules. builtin: the folder of the built-in
+    package, if not the usual one. Of one file that is found twice the first counts.
     """
     importlib.invalidate_caches()  # files may have been placed since the last import looked
     package = PACKAGES[kind]
     usual = Path(__file__).resolve().parents[2] / package
     found = list(_in_package(kind, package, usual) if builtin is None else _in_folder(kind, builtin))
+    if home is not None and (home / package).is_dir():
+        found += _in_folder(kind, home / package)
     if kind == "plugin":
-        if home is not None and (home / package).is_dir():
-            found += _in_folder(kind, home / package)
         for entry in filter(None, plugin_path.split(os.pathsep)):
             found += _in_folder(kind, Path(entry).expanduser())
         found += _entry_points(kind)
@@ -81,6 +81,18 @@ def discover(
 def given(kind: str, objects: Iterable[object]) -> list[Found]:
     """Return components of a kind that were handed over: instances, classes or modules."""
     return [_given(kind, thing) for thing in objects]
+
+
+def found_at(path: Path) -> Found:
+    """Return the component that one file or folder is; its kind is that of the built-in package, else "plugin"."""
+    path = path.resolve(strict=True)
+    for kind, package in PACKAGES.items():
+        root = Path(__file__).resolve().parents[2] / package
+        if path.is_relative_to(root):
+            parts = path.relative_to(root).with_suffix("").parts
+            load = partial(importlib.import_module, ".".join((package, *parts)))
+            return Found(kind=kind, name=_stem(path), source=str(path), load=load, folder=_folder(path))
+    return Found(kind="plugin", name=_stem(path), source=str(path), load=partial(_load, path), folder=_folder(path))
 
 
 def _in_package(kind: str, package: str, folder: Path) -> Iterator[Found]:

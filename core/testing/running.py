@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -12,14 +13,27 @@ from typing import Any
 from sqlalchemy import text
 
 from core.app import App
-from core.contracts.json import JsonObject
+from core.contracts.json import Json, JsonObject
 from core.contracts.services import Clock
 from core.engine_base import EngineBase
 from core.interface_base import InterfaceBase
 from core.settings import Settings
 from core.testing.clock import FakeClock
-from core.testing.engine import ScriptedEngine
+from core.testing.engine import ScriptedEngine, actions
 from core.testing.interface import RecordingInterface
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acted:
+    """What became of an action: its row of the ledger.
+
+    status: "done", "failed", "denied" and the others of `OutcomeStatus`; "refused" where its payload was not valid or
+    the action does not exist, so that nothing has run. output: its result. reason: why it was not done.
+    """
+
+    status: str
+    output: Json = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +50,26 @@ class RunningApp:
         await self.clock.advance(seconds)
         self.app.schedule_keeper.wake()
         self.app.dispatcher.scan_soon()
+
+    async def act(self, type_: str, payload: JsonObject | None = None, *, user_id: str = "") -> Acted:
+        """Have the model ask for one action in a turn of its own, on the whole path, and tell what became of it.
+
+        user_id: for whom; the trainer where none is given. What the script of the engine holds comes afterwards.
+        """
+        first = (await self.rows("SELECT COALESCE(MAX(id), 0) AS id FROM ledger"))[0]["id"]
+        later, self.engine.answers[:] = list(self.engine.answers), [actions((type_, payload or {}))]
+        otherwise, self.engine.otherwise = self.engine.otherwise, actions()
+        try:
+            await self.interface.ended(await self.interface.say(f"Please do {type_}.", user_id=user_id))
+        finally:
+            self.engine.answers[:], self.engine.otherwise = later, otherwise
+        found = await self.rows("SELECT * FROM ledger WHERE id > :first AND action = :type", first=first, type=type_)
+        if not found:
+            said = next((m.content for m in reversed(self.engine.last.messages)), "")
+            return Acted(status="refused", reason=said)
+        row = found[0]
+        output = json.loads(row["output"]) if row["output"] is not None else None
+        return Acted(status=row["status"], output=output, reason=row["reason"])
 
     async def rows(self, sql: str, **values: Any) -> list[JsonObject]:
         """Return what a SELECT finds in the app's database."""

@@ -16,7 +16,7 @@ from core.contracts.messages import PluginMessages, Said
 from core.contracts.services import PluginEngines, Services
 from core.contracts.strategies import StepPlan
 from core.testing import ScriptedEngine, message, running_app
-from tests.docs.plugin_pages import first_cells, place, plugins_of, signatures, text_of
+from tests.docs.page_blocks import first_cells, place, plugins_of, signatures, text_of
 from tests.flows.records import outcome
 
 
