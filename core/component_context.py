@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from core.contracts.errors import RekkuError
 from core.contracts.schedule import Schedule
 from core.contracts.services import Clock, Database, KeyValueStore
 from core.registry.shared_services import SharedServices
@@ -37,6 +38,7 @@ class ComponentContext:
     schedule: Schedule
     redeclare: Callable[[str], Awaitable[None]]
     _jobs: set[asyncio.Task[None]] = field(default_factory=set)
+    _released: bool = False
 
     @cached_property
     def log(self) -> FilteringBoundLogger:
@@ -67,6 +69,11 @@ class ComponentContext:
 
     def spawn(self, job: Awaitable[None], name: str) -> None:
         """Run `job` in the background; it is cancelled when the component stops, and reported when it raises."""
+        if self._released:
+            close = getattr(job, "close", None)
+            if close is not None:
+                close()
+            raise RekkuError(f"{self.name} has been stopped: nothing more is begun for it.")
 
         async def run() -> None:
             try:
@@ -82,6 +89,7 @@ class ComponentContext:
 
     async def release(self) -> None:
         """Cancel what still runs; a job that does not let itself be cancelled is left behind after a second."""
+        self._released = True
         for task in self._jobs:
             task.cancel()
         if self._jobs:

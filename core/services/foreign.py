@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
+from weakref import WeakSet
 
 import structlog
 
@@ -45,31 +46,79 @@ class Raised:
         return storable(f"{name}: {first_line}" if first_line else name)
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call that runs: the plugin whose code it is, "" for anything else, and what it is called."""
+
+    owner: str
+    label: str
+
+
 class ForeignCalls:
-    """Makes calls of foreign code. It owns the calls that did not end in time until they do."""
+    """Makes calls of foreign code. It owns the calls that did not end in time until they do.
+
+    on_end: told of the end of each call of a plugin's, with the plugin's name.
+    """
 
     def __init__(self) -> None:
+        self.on_end: Callable[[str, Returned[Any] | Raised], None] = lambda owner, ended: None
         self._overdue: set[asyncio.Task[Any]] = set()
+        self._running: dict[asyncio.Task[Any], Call] = {}
+        self._ended: WeakSet[asyncio.Task[Any]] = WeakSet()
 
-    async def call(self, label: str, make: Callable[[], Awaitable[T]], timeout_s: float) -> Returned[T] | Raised:
-        """Run `make()`, in its own task, for `timeout_s` seconds at most.
+    async def call(
+        self, label: str, make: Callable[[], Awaitable[T]], timeout_s: float, owner: str = "", *, counted: bool = True
+    ) -> Returned[T] | Raised:
+        """Run `make()`, in its own task, for `timeout_s` seconds at most. owner: the plugin whose code it is.
+        counted: whether `on_end` is told.
 
         A call that swallows its cancellation is left behind after a grace of a second, so that it cannot hold its
         caller. Cancellation of the caller cancels the call and propagates.
         """
         task = asyncio.ensure_future(_run(make))
+        self._running[task] = Call(owner, label)
+        task.add_done_callback(self._forget)
         try:
             done, _ = await asyncio.wait({task}, timeout=timeout_s)
         except asyncio.CancelledError:
             await self._abandon(label, task)
             raise
-        if not done:
+        ended = await self._end_of(label, task, timeout_s, late=not done)
+        if owner and counted:
+            self.on_end(owner, ended)
+        return ended
+
+    async def end(self, owner: str, patience_s: float) -> None:
+        """Let the calls of a plugin that run come to their end, and cancel those that have not after `patience_s`."""
+        mine = {task for task, call in self._running.items() if call.owner == owner}
+        mine.discard(asyncio.current_task())
+        if not mine:
+            return
+        _, late = await asyncio.wait(mine, timeout=patience_s)
+        self._ended.update(late)
+        for task in late:
+            await self._abandon(self._running[task].label if task in self._running else owner, task)
+
+    def now_in(self, loop: asyncio.AbstractEventLoop) -> Call | None:
+        """Return the call whose code the loop runs at this moment, if it is one; may be asked by another thread."""
+        task = asyncio.current_task(loop)
+        return None if task is None else self._running.get(task)
+
+    async def _end_of(
+        self, label: str, task: asyncio.Task[T], timeout_s: float, *, late: bool
+    ) -> Returned[T] | Raised:
+        if task in self._ended:
+            return Raised(ConnectionAbortedError(f"{label} was cancelled, since its plugin was stopped"))
+        if late:
             await self._abandon(label, task)
             return Raised(TimeoutError(f"{label} took longer than {timeout_s:g} s"), timed_out=True)
         if task.cancelled():
             return Raised(RuntimeError(f"{label} cancelled itself"))
         error = task.exception()
         return Raised(error) if error is not None else Returned(task.result())
+
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        self._running.pop(task, None)
 
     async def _abandon(self, label: str, task: asyncio.Task[Any]) -> None:
         task.cancel()

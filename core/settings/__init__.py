@@ -7,6 +7,7 @@ from core.settings.load import ensure_home, load_settings
 from core.settings.model import KEYS, Access, PromptSettings, Settings
 from core.settings.retention import RetentionSettings
 from core.settings.values import on_loopback, principal_text
+from core.settings.watchdog import WatchdogSettings
 
 __all__ = [
     "KEYS",
@@ -17,6 +18,7 @@ __all__ = [
     "PromptSettings",
     "RetentionSettings",
     "Settings",
+    "WatchdogSettings",
     "ensure_home",
     "load_settings",
     "on_loopback",

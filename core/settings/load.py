@@ -20,6 +20,7 @@ from core.settings.secrets import SHORTEST_SECRET
 from core.settings.sources import Sources, present
 from core.settings.timezone import system_timezone
 from core.settings.values import absolute
+from core.settings.watchdog import WatchdogSettings
 
 _NOT_SETTINGS = re.compile(
     r"REKKU_(REQUIRE_SERVICES|TEST_DATABASE|EVERY_CASE|CHAOS|KILLS|KILL_MESSAGES)"
@@ -41,6 +42,7 @@ _TABLES: Mapping[str, type[BaseModel]] = {
     "prompt": PromptSettings,
     "retention": RetentionSettings,
     "backup": BackupSettings,
+    "watchdog": WatchdogSettings,
 }
 """The tables of rekku.toml that have no tables below them."""
 
@@ -55,7 +57,7 @@ def load_settings(env: Mapping[str, str] | None = None, *, home: Path | None = N
     sources = Sources(
         directory, variables, known=frozenset(KEYS.values()), not_settings=_NOT_SETTINGS, set_empty=SET_EMPTY
     )
-    sources.read(tables=("prompt", "budgets", "retention", "backup", "policy"), numbers=_NUMBERS)
+    sources.read(tables=("prompt", "budgets", "retention", "backup", "watchdog", "policy"), numbers=_NUMBERS)
     values: JsonObject = {**sources.values, "REKKU_HOME": directory}
     if home is not None:
         sources.origins["REKKU_HOME"] = "program"
@@ -72,6 +74,7 @@ def load_settings(env: Mapping[str, str] | None = None, *, home: Path | None = N
         budgets=sources.tables.get("budgets", {}),
         retention=sources.tables.get("retention", {}),
         backup=sources.tables.get("backup", {}),
+        watchdog=sources.tables.get("watchdog", {}),
         policy_rules=sources.rules,
         components=sources.components,
         sources=sources.origins,
@@ -93,13 +96,13 @@ def _report(error: ValidationError, values: JsonObject, sources: Sources) -> Non
     for mistake in error.errors(include_input=False, include_url=False, include_context=False):
         key, *below = (str(part) for part in mistake["loc"])
         what = mistake["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
-        if key in ("prompt", "budgets", "retention", "backup"):
+        if key in ("prompt", "budgets", "retention", "backup", "watchdog"):
             cure = ""
             if mistake["type"] == "extra_forbidden":
                 what, cure = "there is no such key", did_you_mean(below[-1], _keys(key, len(below)))
             elif mistake["type"] == "model_type":
                 what = f"must be a table: [{'.'.join((key, *below))}]"
-            elif key not in ("prompt", "backup"):
+            elif key not in ("prompt", "backup", "watchdog"):
                 cure = 'Write a number from 1, or "unlimited".'
             sources.problems.add(f"{file}{'.'.join((key, *below))}", what, cure)
             continue

@@ -33,6 +33,7 @@ from core.settings.values import (
     listed,
     listen_address,
 )
+from core.settings.watchdog import WatchdogSettings
 
 MASKED = "set"
 """What `Settings.describe` says in place of a secret."""
@@ -242,6 +243,7 @@ class Settings(BaseModel):
     budgets: BudgetSettings = Field(default=BudgetSettings(), description="`[budgets]`, by role.")
     retention: RetentionSettings = Field(default=RetentionSettings(), description="`[retention]`.")
     backup: BackupSettings = Field(default=BackupSettings(), description="`[backup]`.")
+    watchdog: WatchdogSettings = Field(default=WatchdogSettings(), description="`[watchdog]`.")
     policy_rules: tuple[JsonObject, ...] = Field(default=(), description="`[[policy.rules]]`, for `read_rules`.")
     components: Mapping[str, Mapping[str, ComponentTable]] = Field(
         default_factory=dict, repr=False, description="Tables by kind (plugins, interfaces, engines) and name."
@@ -340,13 +342,16 @@ class Settings(BaseModel):
         """Return a sentence for each setting that is set and has no effect in this version: none has."""
         return []
 
+    def _tables(self) -> list[tuple[str, BaseModel]]:
+        return [("retention", self.retention), ("backup", self.backup), ("watchdog", self.watchdog)]
+
     def describe(self) -> list[tuple[str, str, str]]:
         """Return (key, value, source) of each setting, for people; "set" stands for a secret."""
         rows = [
             (key, _shown(getattr(self, attribute)), self.sources.get(key, self._source(attribute)))
             for attribute, key in KEYS.items()
         ]
-        for table, values in (("prompt", self.prompt), ("retention", self.retention), ("backup", self.backup)):
+        for table, values in (("prompt", self.prompt), *self._tables()):
             for key, value in values:
                 name = f"{table}.{key}"
                 shown = UNLIMITED if value is None else str(value)

@@ -269,7 +269,10 @@ class Acting:
         long_work = asyncio.create_task(running.tell_of_long_work(), name=f"progress of {spec.type}")
         try:
             called = await self._env.foreign.call(
-                f"action {spec.type}", lambda: uncancelled(entry.run(running, dict(envelope.payload))), spec.timeout_s
+                f"action {spec.type}",
+                lambda: uncancelled(entry.run(running, dict(envelope.payload))),
+                spec.timeout_s,
+                spec.plugin,
             )
         finally:
             long_work.cancel()
