@@ -19,6 +19,7 @@ from core.registry.discovery import Found, discover
 from core.registry.switching import PluginSwitch
 from core.services import plugin_wishes
 from core.services.foreign import ForeignCalls
+from core.services.forks import end_forks_of
 from core.services.loop_watchdog import Block, LoopWatchdog
 from core.services.mask import Masker
 from core.services.strikes import Strikes
@@ -122,10 +123,11 @@ class RunningPlugins:
             self._stuck,
         )
         self._watchdog.start()
-        self._begin(self.control.follow(noticed_s), "wishes of plugins")
-        self._begin(self.health.run(), "health of plugins")
+        end_forks_of(asyncio.get_running_loop())
+        self._begin(lambda: self.control.follow(noticed_s), "wishes of plugins")
+        self._begin(self.health.run, "health of plugins")
         if watch:
-            self._begin(self.files.run(), "files of plugins")
+            self._begin(self.files.run, "files of plugins")
 
     async def stop(self) -> None:
         """Watch no longer, and change nothing any more."""
@@ -136,10 +138,10 @@ class RunningPlugins:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _begin(self, work: Coroutine[Any, Any, None], name: str) -> None:
+    def _begin(self, work: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:
         async def run() -> None:
             try:
-                await work
+                await work()
             except Exception as error:
                 log.error("what watches over plugins has ended", work=name, exc_info=error)
 
@@ -155,7 +157,7 @@ class RunningPlugins:
             self.strikes.blocked(block)
 
     def _quarantine(self, name: str, reason: str) -> None:
-        self._begin(self.control.quarantine(name, reason), f"quarantine of {name}")
+        self._begin(lambda: self.control.quarantine(name, reason), f"quarantine of {name}")
 
     def _stuck(self, block: Block) -> None:
         """Note, from the watchdog's thread, who holds up the loop: the next start is to leave that plugin out."""

@@ -13,7 +13,7 @@ from typing import IO, Protocol, cast
 
 from core.app import App
 from core.commands.exit_status import FAILED
-from core.commands.startup import end_starting, tell_failures
+from core.commands.startup import end_starting, settings_for, tell_failures
 from core.commands.stop_signals import StopAsked, StopSignals
 from core.commands.terminal_text import PROGRAM, complain
 from core.services.engines import EngineHandle
@@ -39,7 +39,13 @@ class Console(Protocol):
 
 
 async def converse(
-    settings: Settings, masker: Masker, *, once: str | None, at_terminal: bool, engine: str | None
+    settings: Settings,
+    masker: Masker,
+    *,
+    once: str | None,
+    at_terminal: bool,
+    engine: str | None,
+    watch: bool = False,
 ) -> int:
     """Hold a conversation, or hand in the messages of a batch; return the exit status.
 
@@ -48,9 +54,10 @@ async def converse(
     with StopSignals() as stop:
         try:
             async with AsyncExitStack() as stack:
-                app = await stop.unless_asked(
-                    stack.enter_async_context(App(settings, serve=(INTERFACE,), masker=masker))
+                talk = App(
+                    settings, serve=(INTERFACE,), masker=masker, reread=lambda: settings_for(engine), watch=watch
                 )
+                app = await stop.unless_asked(stack.enter_async_context(talk))
                 end_starting()
                 tell_failures(app)
                 console = cast(Console, app.interface(INTERFACE))

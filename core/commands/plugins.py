@@ -1,18 +1,17 @@
-"""`rekku plugins`: which components there are, and why some of them do not work."""
+"""`rekku plugins`: which components there are, why some of them do not work, and taking plugins out of use."""
 
 from __future__ import annotations
+
+from typing import Annotated
 
 import typer
 
 from core.commands.exit_status import finish
 from core.commands.options import AsJson
 
-group = typer.Typer(no_args_is_help=True, help="Look at plugins, engines and interfaces.")
+group = typer.Typer(no_args_is_help=True, help="Look at plugins, engines and interfaces; change plugins.")
 
-
-@group.callback()
-def _group() -> None:
-    """Keep `list` a command of the group, though it is the only one."""
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The plugin.", show_default=False)]
 
 
 @group.command("list")
@@ -22,6 +21,44 @@ def list_(as_json: AsJson = False) -> None:
     They are loaded, not started: "ok" means that one loads cleanly. Works beside a running process.
     """
     finish(lambda: _list(as_json))
+
+
+@group.command()
+def enable(name: Name) -> None:
+    """Use a plugin again that was disabled or quarantined."""
+    from core.commands.plugin_wish import wish_for
+
+    finish(lambda: wish_for("enable", name))
+
+
+@group.command()
+def disable(name: Name) -> None:
+    """Take a plugin out of use, until it is enabled again.
+
+    What requires it is stopped with it. A process that runs is told and need not be restarted.
+    """
+    from core.commands.plugin_wish import wish_for
+
+    finish(lambda: wish_for("disable", name))
+
+
+@group.command()
+def reload(name: Name) -> None:
+    """Have a running process load a plugin anew.
+
+    When the new one cannot be loaded or started, the old one goes on, and the reason is told.
+    """
+    from core.commands.plugin_wish import wish_for
+
+    finish(lambda: wish_for("reload", name))
+
+
+@group.command()
+def config(name: Name, as_json: AsJson = False) -> None:
+    """Show what a plugin can be set to, what is in force, and from where."""
+    from core.commands.plugin_configuration import show_configuration
+
+    finish(lambda: show_configuration(name, as_json=as_json))
 
 
 def _list(as_json: bool) -> int:

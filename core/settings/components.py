@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from core.contracts.json import Json, JsonObject
@@ -17,13 +18,15 @@ class ComponentTable:
 
     values: its own keys, expanded, to be checked against its `Config`. error: why the table cannot be used, which
     concerns that component alone; "" when it can. enabled: `enabled`. priority: `priority`, where the hooks of a
-    plugin stand among those of others (lower first); None leaves it to the plugin.
+    plugin stand among those of others (lower first); None leaves it to the plugin. origins: where each of
+    the values came from, by key: "rekku.toml", or which variables were put in there.
     """
 
     values: JsonObject = field(default_factory=dict, repr=False)
     error: str = ""
     enabled: bool = True
     priority: int | None = None
+    origins: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def read_component(place: str, table: Json, expansion: Expansion) -> ComponentTable:
@@ -47,4 +50,9 @@ def read_component(place: str, table: Json, expansion: Expansion) -> ComponentTa
     if priority is not None and (isinstance(priority, bool) or not isinstance(priority, int)):
         errors.append(f"[{place}]: priority must be a whole number, without quotes.")
         priority = None
-    return ComponentTable(values=values, error=" ".join(errors), enabled=enabled, priority=priority)
+    origins = {key: _origin(expansion.variables_in(table[key])) for key in values}
+    return ComponentTable(values=values, error=" ".join(errors), enabled=enabled, priority=priority, origins=origins)
+
+
+def _origin(variables: list[str]) -> str:
+    return f"rekku.toml, with {', '.join(variables)}" if variables else "rekku.toml"

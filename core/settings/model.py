@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Mapping
 from enum import StrEnum
@@ -317,9 +318,17 @@ class Settings(BaseModel):
         }
         if not own:
             return table
-        return ComponentTable(
-            values={**table.values, **own}, error=table.error, enabled=table.enabled, priority=table.priority
-        )
+        return dataclasses.replace(table, values={**table.values, **own})
+
+    def origins(self, kind: str, name: str) -> dict[str, str]:
+        """Return where each key of `component(kind, name)` came from, without those that are not set."""
+        named = _FOR_COMPONENTS.get((kind, name), {})
+        own = {
+            key: f"{KEYS[attribute]} ({self.sources.get(KEYS[attribute], self._source(attribute))})"
+            for key, attribute in named.items()
+            if attribute in self.model_fields_set
+        }
+        return {**self.components.get(kind, {}).get(name, ComponentTable()).origins, **own}
 
     def secrets(self) -> dict[str, str]:
         """Return every secret value that is known, by a name that may be shown: what has to be masked."""
