@@ -10,6 +10,7 @@ from core.contracts.services import Clock, Database, PluginContext
 from core.registry.component import Component, ComponentState
 from core.registry.shared_services import SharedServices
 from core.services.foreign import ForeignCalls
+from core.services.owned_database import OwnedDatabase
 from core.services.periodic import PeriodicJobs, jobs_of
 from core.services.schedule import StoredSchedule
 
@@ -33,6 +34,7 @@ class ComponentHost:
         self._timezone = timezone
         self._clock = clock
         self._database = database
+        self._foreign = foreign
         self._schedule = schedule
         self._redeclare = redeclare
         self._contexts: dict[tuple[str, str], ComponentContext] = {}
@@ -47,7 +49,7 @@ class ComponentHost:
             home=self._home,
             timezone=self._timezone,
             clock=self._clock,
-            database=self._database,
+            database=OwnedDatabase(self._database, self._foreign, name) if kind == "plugin" else self._database,
             schedule=self._schedule,
             redeclare=self._redeclare,
             shared_services=self.services,

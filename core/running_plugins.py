@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
@@ -18,13 +19,14 @@ from core.registry.components import OWN, Registry
 from core.registry.discovery import Found, discover
 from core.registry.switching import PluginSwitch
 from core.services import plugin_wishes
-from core.services.foreign import ForeignCalls
+from core.services.foreign import ForeignCalls, place_of
 from core.services.forks import end_forks_of
-from core.services.loop_watchdog import Block, LoopWatchdog
+from core.services.loop_watchdog import MOST_FRAMES, Block, LoopWatchdog
 from core.services.mask import Masker
 from core.services.strikes import Strikes
 from core.settings import Settings
 from core.storage.opening import StoredDatabase, database_of
+from core.storage.sqlite import LONGEST_S, SqliteDatabase
 from core.turn.environment import TurnEnvironment
 from core.turn.plugin_actions import PluginActions, PluginControls
 from core.turn.tell_trainers import tell_trainers
@@ -77,6 +79,9 @@ class RunningPlugins:
             table=lambda name: self.settings.component("plugins", name),
         )
         foreign.on_end = self.strikes.call_ended
+        foreign.on_held = self._held
+        if isinstance(database, SqliteDatabase):
+            database.on_abandoned = self._abandoned
 
     def find(self) -> list[Found]:
         """Return the plugins that there are now. Blocks: it looks at the disk."""
@@ -155,6 +160,25 @@ class RunningPlugins:
     def _blocked(self, block: Block) -> None:
         if block.owner:
             self.strikes.blocked(block)
+
+    def _held(self, owner: str, seconds: float, where: str) -> None:
+        block = Block(owner=owner, seconds=seconds, call="", where=where, what="It held a transaction")
+        if seconds >= (self.settings.watchdog.block_s or seconds):
+            log.warning("a transaction took long", plugin=owner, seconds=round(seconds, 2), where=where)
+        self.strikes.blocked(block)
+
+    def _abandoned(self, thread: int, function: Callable[..., Any]) -> None:
+        """Name whose function holds the database in a thread of its own that cannot be ended."""
+        frame, owner = sys._current_frames().get(thread), ""
+        for _ in range(MOST_FRAMES):
+            if frame is None or owner:
+                break
+            owner = self._owner_of(frame.f_code.co_filename)
+            frame = frame.f_back
+        where = place_of(function)
+        log.error("a transaction does not end, and was undone", plugin=owner, where=where)
+        if owner:
+            self._quarantine(owner, f"It held a transaction for {LONGEST_S:g} s, at {where}; that was undone.")
 
     def _quarantine(self, name: str, reason: str) -> None:
         self._begin(lambda: self.control.quarantine(name, reason), f"quarantine of {name}")

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
+import inspect
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 from weakref import WeakSet
 
@@ -17,6 +22,7 @@ T = TypeVar("T")
 log = structlog.get_logger("rekku.foreign")
 
 CANCEL_GRACE_S = 1.0
+HELD_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +63,13 @@ class Call:
 class ForeignCalls:
     """Makes calls of foreign code. It owns the calls that did not end in time until they do.
 
-    on_end: told of the end of each call of a plugin's, with the plugin's name.
+    on_end: told of the end of each call of a plugin's, with the plugin's name. on_held: told of a transaction that a
+    plugin's function held for long: the plugin, the seconds, and where the function is.
     """
 
     def __init__(self) -> None:
         self.on_end: Callable[[str, Returned[Any] | Raised], None] = lambda owner, ended: None
+        self.on_held: Callable[[str, float, str], None] = lambda owner, seconds, where: None
         self._overdue: set[asyncio.Task[Any]] = set()
         self._running: dict[asyncio.Task[Any], Call] = {}
         self._ended: WeakSet[asyncio.Task[Any]] = WeakSet()
@@ -99,6 +107,23 @@ class ForeignCalls:
         for task in late:
             await self._abandon(self._running[task].label if task in self._running else owner, task)
 
+    def timed(self, owner: str, fn: Callable[[Any], T]) -> Callable[[Any], T]:
+        """Return a plugin's transaction function so that `on_held` is told when it takes long."""
+        loop = asyncio.get_running_loop()
+
+        @functools.wraps(fn)
+        def run(conn: Any) -> T:
+            began_s = time.monotonic()
+            try:
+                return fn(conn)
+            finally:
+                seconds = time.monotonic() - began_s
+                if seconds >= HELD_S:
+                    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody counts any more
+                        loop.call_soon_threadsafe(self.on_held, owner, seconds, place_of(fn))
+
+        return run
+
     def now_in(self, loop: asyncio.AbstractEventLoop) -> Call | None:
         """Return the call whose code the loop runs at this moment, if it is one; may be asked by another thread."""
         task = asyncio.current_task(loop)
@@ -129,6 +154,12 @@ class ForeignCalls:
             task.add_done_callback(self._overdue.discard)
         elif not task.cancelled():
             task.exception()
+
+
+def place_of(function: Callable[..., Any]) -> str:
+    """Return where a function stands, as "dice.py, line 3", or ""."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return "" if code is None else f"{Path(code.co_filename).name}, line {code.co_firstlineno}"
 
 
 async def contained(work: Awaitable[T]) -> T:

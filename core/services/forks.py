@@ -27,9 +27,12 @@ def end_forks_of(loop: asyncio.AbstractEventLoop) -> None:
 
 def _in_child() -> None:
     for loop in list(_loops):
-        # What `run_forever` calls in every round. A loop of another make is left as it is.
-        if hasattr(loop, "_run_once"):
+        # What `run_forever` calls in every round, and what is left of this one: that could wait for a lock which a
+        # thread held that the child does not have. A loop of another make is left as it is.
+        if hasattr(loop, "_run_once") and hasattr(loop, "_ready"):
             loop._run_once = _end
+            for position in range(len(loop._ready)):
+                loop._ready[position] = asyncio.Handle(_end, (), loop)
 
 
 def _end() -> None:

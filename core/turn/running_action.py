@@ -57,7 +57,7 @@ class RunningAction:
 
     def write(self, fn: WriteFn) -> None:
         self._may_write()
-        self.writes.append(fn)
+        self.writes.append(self._env.foreign.timed(self._spec.plugin, fn))
 
     def send(self, text: str, to: Address | None = None) -> None:
         self.deliver(Delivery(address=to or self.address, text=text, tainted=self.tainted))

@@ -10,12 +10,13 @@ import asyncio
 import os
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from core.ai_plugin_base import AIPluginBase, action, hook
+from core.ai_plugin_base import ActionContext, AIPluginBase, action, hook
 from core.contracts.errors import ActionFailed
 from core.settings import WatchdogSettings
 from core.testing import RunningApp, ScriptedEngine, actions, message, running_app
@@ -35,7 +36,7 @@ class Hostile(AIPluginBase):
     @action(effect="read", permission="anyone")
     async def blocks(self) -> str:
         """Hold up the event loop."""
-        time.sleep(LONG_S)
+        time.sleep(LONG_S)  # noqa: ASYNC251 - the harm that is meant
         return "blocked"
 
     @action(effect="read", permission="anyone")
@@ -105,7 +106,7 @@ HARM = {
     "leaks": "done",
     "floods": "done",
     "swallows": "failed",
-    "bursts": "failed",
+    "bursts": "done",
     "forks": "done",
 }
 
@@ -131,6 +132,7 @@ async def test_other_chats_go_on_and_nothing_is_lost(type_: str, capfd: pytest.C
                 await kit.interface.ended(accepted)
             rows = await kit.rows("SELECT status, output, reason FROM ledger WHERE action = :type_", type_=type_)
             assert [row["status"] for row in rows] == [HARM[type_]], rows
+            assert len(rows[0]["output"] or "") < 5 * 1024 * 1024
             if type_ == "forks":
                 assert "ended with 70" in rows[0]["output"]
             said = [(part.address.chat_id, part.text) for part in kit.interface.sent]
@@ -152,9 +154,7 @@ async def quarantined(kit: RunningApp, type_: str, times: int) -> str:
     for n in range(times):
         assert plugin.state == "active"
         await kit.interface.ask(f"harm {n}", chat_id="bad")
-    async with asyncio.timeout(10):
-        while not any("quarantined" in part.text for part in kit.interface.sent):
-            await asyncio.sleep(0.01)
+    await until(lambda: any("quarantined" in part.text for part in kit.interface.sent))
     assert plugin.state == "quarantined"
     assert type_ not in kit.app.registry.generation
     return plugin.reason
@@ -221,8 +221,79 @@ async def test_hooks_that_raise_everywhere() -> None:
         plugins=[BadHook()], engine=ScriptedEngine(otherwise=message("fine")), watchdog=settings
     ) as kit:
         for _ in range(3):
-            assert (await kit.interface.ask("hello"))[:1] == ["fine"]
-        async with asyncio.timeout(10):
-            while kit.app.registry.get("plugin", "bad_hook").state != "quarantined":  # type: ignore[union-attr]
-                await asyncio.sleep(0.01)
-        assert not kit.app.hooks.has("gather_context")
+            assert "fine" in await kit.interface.ask("hello")
+        await until(lambda: kit.app.registry.get("plugin", "bad_hook").state == "quarantined")  # type: ignore[union-attr]
+        assert not [binding for binding in kit.app.registry.hooks if binding.plugin == "bad_hook"]
+
+
+class Holder(AIPluginBase):
+    """Holds the one transaction that writes."""
+
+    def __init__(self) -> None:
+        self.held = threading.Event()
+        self.go_on = threading.Event()
+        self.afterwards: list[str] = []
+
+    def hold(self, conn: Any) -> None:
+        """Write, wait for the test, and try to write again."""
+        conn.exec_driver_sql("CREATE TABLE held (x INTEGER)")
+        self.held.set()
+        self.go_on.wait(30)
+        try:
+            conn.exec_driver_sql("CREATE TABLE afterwards (x INTEGER)")
+        except Exception as error:  # whatever it is told
+            self.afterwards.append(type(error).__name__)
+            raise
+
+    @action(effect="local", permission="anyone")
+    async def holds(self) -> str:
+        """Hold it."""
+        await self.context.database.transact(self.hold)
+        return "held"
+
+    @action(effect="local", permission="anyone")
+    async def holds_at_the_end(self, ctx: ActionContext) -> str:
+        """Hold it in what the core writes."""
+        ctx.write(self.hold)
+        return "will hold"
+
+
+@pytest.mark.parametrize("type_", ["holds", "holds_at_the_end"])
+async def test_a_transaction_that_does_not_end_is_undone_and_others_go_on(
+    type_: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.storage.sqlite.LONGEST_S", 0.5)
+    holder = Holder()
+    try:
+        async with running_app(plugins=[holder], engine=engine_for(type_)) as kit:
+            await kit.interface.say("harm", chat_id="bad")
+            await asyncio.to_thread(holder.held.wait, 10)
+            assert await kit.interface.ask("hello", chat_id="good") == ["fine"]
+            await until(lambda: kit.app.registry.get("plugin", "holder").state == "quarantined")  # type: ignore[union-attr]
+            assert "It held a transaction" in kit.app.registry.get("plugin", "holder").reason  # type: ignore[union-attr]
+            holder.go_on.set()
+            await until(lambda: bool(holder.afterwards))
+            tables = await kit.rows("SELECT name FROM sqlite_master WHERE name IN ('held', 'afterwards')")
+            assert tables == []
+            assert await kit.interface.ask("hello", chat_id="good") == ["fine"]
+    finally:
+        holder.go_on.set()
+
+
+async def test_a_transaction_that_takes_long_counts() -> None:
+    holder = Holder()
+    settings = WatchdogSettings(block_s=0.1, longest_block_s=0.2)
+    async with running_app(plugins=[holder], engine=engine_for("holds"), watchdog=settings) as kit:
+        accepted = await kit.interface.say("harm", chat_id="bad")
+        await asyncio.to_thread(holder.held.wait, 10)
+        asyncio.get_running_loop().call_later(0.4, holder.go_on.set)
+        await kit.interface.ended(accepted)
+        await until(lambda: kit.app.registry.get("plugin", "holder").state == "quarantined")  # type: ignore[union-attr]
+        assert "test_hostile_plugins.py, line" in kit.app.registry.get("plugin", "holder").reason  # type: ignore[union-attr]
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Wait until something is true; raises TimeoutError after 10 seconds."""
+    async with asyncio.timeout(10):
+        while not true():  # noqa: ASYNC110 - there is no event that a test could wait for
+            await asyncio.sleep(0.01)

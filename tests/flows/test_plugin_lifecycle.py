@@ -314,7 +314,7 @@ async def test_a_turn_that_runs_ends_and_is_told_what_is_gone() -> None:
         await slow.begun.wait()
         disabling = asyncio.ensure_future(kit.app.plugins.control.ask("disable", "slow", "test"))
         async with asyncio.timeout(10):
-            while "slow" in kit.app.registry.generation:
+            while "slow" in kit.app.registry.generation:  # noqa: ASYNC110 - nothing tells of it
                 await asyncio.sleep(0.01)
         assert not disabling.done()  # what runs is waited for
         slow.go_on.set()
