@@ -6,6 +6,7 @@ this process, or the quarantine. So a restart and every other process of the ins
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -67,7 +68,7 @@ class PluginControl:
     async def follow(self, every_s: float) -> None:
         """Notice what others have asked, until cancelled."""
         while True:
-            await self._clock.sleep(every_s)
+            await asyncio.sleep(every_s)
             try:
                 await self.catch_up()
             except StorageError as error:

@@ -61,7 +61,8 @@ def _answer(settings: Settings, name: str, number: int) -> Wish | None:
         found = plugin_wishes.find(conn, name)
         return {"answered": found.answered, "ok": found.ok, "answer": found.answer}
 
-    for _ in range(int(ANSWER_S / BETWEEN_LOOKS_S)):
+    until = time.monotonic() + ANSWER_S
+    while time.monotonic() < until:
         time.sleep(BETWEEN_LOOKS_S)
         found = read_stored(settings, read)
         if found["answered"] >= number:

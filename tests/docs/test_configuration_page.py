@@ -17,6 +17,7 @@ from core.settings import (
     PromptSettings,
     RetentionSettings,
     Settings,
+    WatchdogSettings,
     load_settings,
 )
 
@@ -33,7 +34,9 @@ OF_THIS_MACHINE = {"REKKU_HOME": "`~/.rekku`", "REKKU_TIMEZONE": "the system's"}
 def test_the_page_and_the_settings_name_the_same() -> None:
     prompt = {f"prompt.{key}" for key in PromptSettings.model_fields}
     backup = {f"backup.{key}" for key in BackupSettings.model_fields}
-    assert ROWS.keys() - COMPONENT_KEYS == set(KEYS.values()) | prompt | backup | BUDGETS.keys() | RETENTION.keys()
+    watchdog = {f"watchdog.{key}" for key in WatchdogSettings.model_fields}
+    named = set(KEYS.values()) | prompt | backup | watchdog | BUDGETS.keys() | RETENTION.keys()
+    assert ROWS.keys() - COMPONENT_KEYS == named
     assert ROWS.keys() >= COMPONENT_KEYS
 
 
@@ -43,6 +46,11 @@ def _written(value: object) -> str:
     if isinstance(value, tuple):
         value = ",".join(value)
     return f"{value:g}" if isinstance(value, int | float) else f"`{value}`"
+
+
+@pytest.mark.parametrize("key", WatchdogSettings.model_fields)
+def test_the_defaults_of_the_watchdog_are_true(key: str) -> None:
+    assert ROWS[f"watchdog.{key}"] == _written(WatchdogSettings.model_fields[key].default)
 
 
 @pytest.mark.parametrize(("attribute", "key"), KEYS.items())
