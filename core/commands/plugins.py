@@ -55,7 +55,7 @@ def reload(name: Name) -> None:
 
 @group.command()
 def config(name: Name, as_json: AsJson = False) -> None:
-    """Show what a plugin can be set to, what is in force, and from where."""
+    """Show what a plugin can be set to, and what is in force."""
     from core.commands.plugin_configuration import show_configuration
 
     finish(lambda: show_configuration(name, as_json=as_json))

@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 
+from core.ai_plugin_base import AIPluginBase
 from core.contracts.errors import DeclarationError, RekkuError
 from core.contracts.services import Clock, PluginContext
 from core.own_thread import in_own_thread
@@ -376,6 +377,8 @@ def _note_failure(component: Component, stage: Stage, reason: str) -> None:
 
 def _start_timeout_s(instance: object, usual_s: float) -> float:
     own = getattr(instance, "start_timeout_s", None)
+    if own == AIPluginBase.start_timeout_s:
+        return usual_s  # it has none of its own
     usable = isinstance(own, int | float) and not isinstance(own, bool) and 0 < own <= LONGEST_START_S
     return float(own) if usable and own is not None else usual_s
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
 
@@ -34,8 +35,11 @@ async def test_the_plugin_is_stopped_and_started_until_it_is_well(tmp_path: Path
             await run.app.plugins.health.look()
         assert feed.state == "degraded"
         assert feed.reason == "The feed is away. Is its server up?"
-        while run.clock.sleepers == 0 or not run.app.registry.in_use(feed):
-            await run.advance(health.FIRST_PAUSE_S)
+        for _ in range(1000):
+            if run.app.registry.in_use(feed):
+                break
+            await asyncio.sleep(0.01)
+            await run.clock.advance(health.FIRST_PAUSE_S)
         assert await run.interface.ask("/feed") == ["connected"]
 
 
