@@ -213,6 +213,9 @@ class AIPluginBase:
     requires: ClassVar[tuple[str, ...]] = ()
     """Names of plugins that must have started before this one."""
 
+    start_timeout_s: ClassVar[float] = 30.0
+    """Seconds that `start` may take, at most 600."""
+
     context: PluginContext
     config: Any
 
@@ -296,7 +299,11 @@ class AIPluginBase:
         """Give back what `start` took."""
 
     async def health(self) -> Health:
-        """Tell whether the plugin works."""
+        """Tell whether the plugin works; asked every 30 seconds, within 5 seconds.
+
+        After two answers in a row that are not ok (or late, or an error) the plugin is not called; it is stopped and
+        started again, after longer and longer pauses, until it is well.
+        """
         return Health(ok=True)
 
     async def examine(self) -> Health | None:

@@ -21,8 +21,9 @@ from core.engine_base import EngineBase
 from core.engine_choice import choose_engines
 from core.interface_base import InterfaceBase
 from core.ownership import ALL_DUTIES, Duty, Ownership
-from core.registry.components import Registry
+from core.registry.components import OWN, Registry
 from core.registry.discovery import Found, discover, given
+from core.running_plugins import RunningPlugins
 from core.served_interfaces import ServedInterfaces
 from core.services import inbox, moved_chats, outbox, reminders
 from core.services.budgets import budgets_of
@@ -75,11 +76,12 @@ class App:
 
     plugins, interfaces, engines: objects beside those that are found. serve: the names of the interfaces to start;
     None: all that are configured and need nobody at a terminal. duties: what this process does where several share
-    one database server, by default all. database: in place of the settings' own, not started. reached:
-    called with the label of each point of the path that is passed. rehearsal: given where nothing outside may be
-    touched. discovered: the kinds of components that are searched for; of the others there are those given alone.
-    Starting raises RekkuError when the home or the database cannot be used, or an engine is named that does not
-    exist; a component that fails is reported and the rest runs.
+    one database server, by default all. database: in place of the settings' own, not started. reread: reads the
+    settings again when a plugin is loaded anew; without it they stay as they are. watch: reload plugins whose files
+    change. reached: called with the label of each point of the path that is passed. rehearsal: given where nothing
+    outside may be touched. discovered: the kinds of components that are searched for; of the others there are those
+    given alone. Starting raises RekkuError when the home or the database cannot be used, or an engine is named that
+    does not exist; a component that fails is reported and the rest runs.
     """
 
     def __init__(
@@ -94,6 +96,8 @@ class App:
         masker: Masker | None = None,
         duties: Collection[Duty] = ALL_DUTIES,
         database: StoredDatabase | None = None,
+        reread: Callable[[], Settings] | None = None,
+        watch: bool = False,
         reached: Callable[[str], None] = lambda label: None,
         rehearsal: Rehearsal | None = None,
         discovered: Collection[str] = KINDS,
@@ -139,13 +143,26 @@ class App:
             foreign=self.foreign,
             clock=self.clock,
             make_context=self.host.make_context,
-            config_for=lambda kind, name: settings.component(f"{kind}s", name),
+            config_for=lambda kind, name: self.plugins.settings.component(f"{kind}s", name),
+            held_back=lambda name: self.plugins.control.held_back(name),
             services=self.host.services,
             release_context=self.host.release_context,
             on_change=self.host.component_changed,
             learn_secret=self.masker.learn,
         )
         self.periodic = self.host.periodic
+        self.plugins = RunningPlugins(
+            settings,
+            registry=self.registry,
+            database=self.database,
+            clock=self.clock,
+            foreign=self.foreign,
+            masker=self.masker,
+            objects=self._objects["plugin"],
+            reread=reread,
+            env=lambda: self.env,
+        )
+        self._watch = watch
         self._served = ServedInterfaces(
             self.registry,
             self.foreign,
@@ -205,10 +222,15 @@ class App:
         core_actions = CoreActions(lambda: self.env, controls)
         people_actions = PeopleActions(lambda: self.env)
         session_actions = SessionActions(lambda: self.env, self.settings.timezone)
-        own = {"core": core_actions, "core_people": people_actions, "core_sessions": session_actions}
+        own = {
+            "core": core_actions,
+            "core_people": people_actions,
+            "core_sessions": session_actions,
+            "core_plugins": self.plugins.actions(),
+        }
         await self.registry.load(
             "plugin",
-            [Found(kind="plugin", name=name, source="core", load=lambda o=o: o) for name, o in own.items()],  # type: ignore[misc]
+            [Found(kind="plugin", name=name, source=OWN, load=lambda o=o: o) for name, o in own.items()],  # type: ignore[misc]
         )
         for kind in KINDS:
             await self.registry.load(kind, self._found(kind))
@@ -239,6 +261,7 @@ class App:
             await self.database.transact(lambda conn: _expire_leases(conn, gone), durable=False)
         self._stack.push_async_callback(self._cancel_jobs)
         self.events.post("config.loaded", told_settings(settings))
+        await self.plugins.control.begin()
         await self.load()
         self._engines = self.choose_engines()
         self._stack.push_async_callback(self._engines.stop)
@@ -265,13 +288,14 @@ class App:
             self._own(self.periodic.start(), "periodic jobs")
             self._stack.push_async_callback(self.periodic.stop)
         self._own(keep_people(self.env), "people")
+        self.plugins.start(self._noticed_s, watch=self._watch)
+        self._stack.push_async_callback(self.plugins.stop)
 
     def _build(self) -> None:
         settings = self.settings
         people = People(settings.trainer_ids, settings.access, lambda: self._served.running)
         owner = self._ownership.owner
-        apart = self.duties != ALL_DUTIES
-        noticed_s = NOTICED_WITHIN_APART_S if apart else NOTICED_WITHIN_S
+        noticed_s = self._noticed_s
         self.deliverer = Deliverer(
             owner=owner,
             database=self.database,
@@ -330,6 +354,10 @@ class App:
         self.dispatcher = Dispatcher(self.env, self.deliverer.settled, scan_every_s=noticed_s)
         self.schedule_keeper = ScheduleKeeper(self.env, self.dispatcher.scan_soon, look_every_s=noticed_s)
         self._receiver = Receiver(self.env, self.dispatcher.wake, self.dispatcher.turned_away)
+
+    @property
+    def _noticed_s(self) -> float:
+        return NOTICED_WITHIN_APART_S if self.duties != ALL_DUTIES else NOTICED_WITHIN_S
 
     async def _chat_moved(self, old: Address, new: Address) -> None:
         """Let everything that is stored of a chat go on under its new address."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from core.component_events import ComponentEvents
+from core.contracts.errors import RekkuError
 from core.contracts.events import Events
 from core.contracts.schedule import Schedule
 from core.contracts.services import Clock, Database, KeyValueStore
@@ -45,6 +46,7 @@ class ComponentContext:
     redeclare: Callable[[str], Awaitable[None]]
     env: Callable[[], TurnEnvironment]
     _jobs: set[asyncio.Task[None]] = field(default_factory=set)
+    _released: bool = False
 
     @cached_property
     def log(self) -> FilteringBoundLogger:
@@ -90,6 +92,11 @@ class ComponentContext:
 
     def spawn(self, job: Awaitable[None], name: str) -> None:
         """Run `job` in the background; it is cancelled when the component stops, and reported when it raises."""
+        if self._released:
+            close = getattr(job, "close", None)
+            if close is not None:
+                close()
+            raise RekkuError(f"{self.name} has been stopped: nothing more is begun for it.")
 
         async def run() -> None:
             try:
@@ -105,6 +112,7 @@ class ComponentContext:
 
     async def release(self) -> None:
         """Cancel what still runs; a job that does not let itself be cancelled is left behind after a second."""
+        self._released = True
         self.bus.handlers.withdraw(self.kind, self.name)
         self.engines.close()
         self.messages.close()

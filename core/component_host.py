@@ -11,6 +11,7 @@ from core.registry.component import Component, ComponentState
 from core.registry.shared_services import SharedServices
 from core.services.events import EventBus
 from core.services.foreign import ForeignCalls
+from core.services.owned_database import OwnedDatabase
 from core.services.periodic import PeriodicJobs, jobs_of
 from core.services.schedule import StoredSchedule
 from core.turn.environment import TurnEnvironment
@@ -37,6 +38,7 @@ class ComponentHost:
         self._timezone = timezone
         self._clock = clock
         self._database = database
+        self._foreign = foreign
         self._schedule = schedule
         self._bus = bus
         self._redeclare = redeclare
@@ -53,7 +55,7 @@ class ComponentHost:
             home=self._home,
             timezone=self._timezone,
             clock=self._clock,
-            database=self._database,
+            database=OwnedDatabase(self._database, self._foreign, name) if kind == "plugin" else self._database,
             schedule=self._schedule,
             bus=self._bus,
             redeclare=self._redeclare,

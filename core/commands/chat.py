@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from core.commands.exit_status import finish
+from core.commands.options import Watch
 
 Once = Annotated[
     str | None,
@@ -27,17 +28,17 @@ DryRun = Annotated[
 ]
 
 
-def chat(once: Once = None, engine: EngineName = None, dry_run: DryRun = False) -> None:
+def chat(once: Once = None, engine: EngineName = None, dry_run: DryRun = False, watch: Watch = False) -> None:
     """Talk to Rekku in this terminal, or through a pipe.
 
     Whoever sits at the terminal is a trainer. Where standard input or output is no terminal, each line of standard
     input is one message, answered before the next is read. Replies go to stdout, everything else to stderr. The exit
     status is 0, or 1 when a turn failed or waits for an approval, whose id is printed.
     """
-    finish(lambda: _chat(once, engine, dry_run))
+    finish(lambda: _chat(once, engine, dry_run=dry_run, watch=watch))
 
 
-def _chat(once: str | None, engine: str | None, dry_run: bool) -> int:
+def _chat(once: str | None, engine: str | None, *, dry_run: bool, watch: bool) -> int:
     from core.commands.startup import LOG_FILE, begin_starting, log_kept, mask_of, settings_for, tell_warnings
 
     begin_starting()
@@ -60,9 +61,16 @@ def _chat(once: str | None, engine: str | None, dry_run: bool) -> int:
         stack.enter_context(log_kept(settings, masker, quiet="" if at_terminal else "WARNING", path=log))
         tell_warnings(settings)
         try:
-            return run_to_the_end(
-                converse(settings, masker, once=once, at_terminal=at_terminal, engine=engine, dry_run=dry_run)
+            talk = converse(
+                settings,
+                masker,
+                once=once,
+                at_terminal=at_terminal,
+                engine=engine,
+                watch=watch,
+                dry_run=dry_run,
             )
+            return run_to_the_end(talk)
         except Exception as error:  # whatever it is: it is raised again, with where to read more
             if log is not None:
                 error.add_note(f"The log is in {log}.")

@@ -13,7 +13,7 @@ from typing import IO, Protocol, cast
 
 from core.app import App
 from core.commands.exit_status import FAILED
-from core.commands.startup import end_starting, tell_failures
+from core.commands.startup import end_starting, settings_for, tell_failures
 from core.commands.stop_signals import StopAsked, StopSignals
 from core.commands.terminal_text import PROGRAM, complain
 from core.ownership import Duty
@@ -47,6 +47,7 @@ async def converse(
     at_terminal: bool,
     engine: str | None,
     dry_run: bool = False,
+    watch: bool = False,
 ) -> int:
     """Hold a conversation, or hand in the messages of a batch; return the exit status.
 
@@ -56,7 +57,8 @@ async def converse(
     with StopSignals() as stop:
         try:
             async with AsyncExitStack() as stack:
-                app = await stop.unless_asked(stack.enter_async_context(_app(settings, masker, dry_run)))
+                talk = _app(settings, masker, engine, watch=watch, dry_run=dry_run)
+                app = await stop.unless_asked(stack.enter_async_context(talk))
                 end_starting()
                 tell_failures(app)
                 console = cast(Console, app.interface(INTERFACE))
@@ -76,9 +78,9 @@ async def converse(
         return stop.status or status
 
 
-def _app(settings: Settings, masker: Masker, dry_run: bool) -> App:
+def _app(settings: Settings, masker: Masker, engine: str | None, *, watch: bool, dry_run: bool) -> App:
     if not dry_run:
-        return App(settings, serve=(INTERFACE,), masker=masker)
+        return App(settings, serve=(INTERFACE,), masker=masker, reread=lambda: settings_for(engine), watch=watch)
     from core.commands.dry_run import shown_rehearsal
 
     # Without the scheduler: no periodic job of a plugin runs.

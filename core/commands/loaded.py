@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from core.app import App
 from core.commands.startup import log_kept, mask_of
+from core.commands.stored import stored_wishes
 from core.contracts.json import JsonObject
 from core.registry.components import Component, ComponentState
 from core.registry.start_order import start_order
@@ -17,7 +18,10 @@ from core.settings import Settings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """state: "ok" (loads cleanly), "off" (not configured), "disabled" or "failed". stage: where it failed, or ""."""
+    """state: "ok" (loads cleanly), "off" (not configured), "disabled", "quarantined" or "failed".
+
+    stage: where it failed, or "".
+    """
 
     kind: str
     name: str
@@ -32,11 +36,16 @@ class Standing:
         return {name: getattr(self, name) for name in names}
 
 
-def loaded_app(settings: Settings) -> App:
-    """Return an app whose components are loaded, none of them started. Works beside a running process."""
+def loaded_app(settings: Settings, *, with_wishes: bool = True) -> App:
+    """Return an app whose components are loaded, none of them started. Works beside a running process.
+
+    with_wishes: leave out what was disabled by command or quarantined.
+    """
     masker = mask_of(settings)
     with log_kept(settings, masker, quiet="ERROR"):
         app = App(settings, masker=masker)
+        if with_wishes:
+            app.plugins.control.wishes = stored_wishes(settings)
         with contextlib.redirect_stdout(sys.stderr):  # what plugins print when they are imported is no answer
             asyncio.run(app.load())
     return app

@@ -10,7 +10,9 @@ import typer
 from core.commands.exit_status import finish
 from core.commands.options import AsJson
 
-group = typer.Typer(no_args_is_help=True, help="Look at plugins, engines and interfaces; write and check your own.")
+group = typer.Typer(no_args_is_help=True, help="Look at plugins, engines and interfaces; change and write plugins.")
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The plugin.", show_default=False)]
 
 
 @group.command("list")
@@ -52,6 +54,44 @@ def check(
     without the environment's secrets. Actions are not run, but with --run those whose effect is "read".
     """
     finish(lambda: _check(path, run_reads, as_json))
+
+
+@group.command()
+def enable(name: Name) -> None:
+    """Use a plugin again that was disabled or quarantined."""
+    from core.commands.plugin_wish import wish_for
+
+    finish(lambda: wish_for("enable", name))
+
+
+@group.command()
+def disable(name: Name) -> None:
+    """Take a plugin out of use, until it is enabled again.
+
+    What requires it is stopped with it. A process that runs is told and need not be restarted.
+    """
+    from core.commands.plugin_wish import wish_for
+
+    finish(lambda: wish_for("disable", name))
+
+
+@group.command()
+def reload(name: Name) -> None:
+    """Have a running process load a plugin anew.
+
+    When the new one cannot be loaded or started, the old one goes on, and the reason is told.
+    """
+    from core.commands.plugin_wish import wish_for
+
+    finish(lambda: wish_for("reload", name))
+
+
+@group.command()
+def config(name: Name, as_json: AsJson = False) -> None:
+    """Show what a plugin can be set to, and what is in force."""
+    from core.commands.plugin_configuration import show_configuration
+
+    finish(lambda: show_configuration(name, as_json=as_json))
 
 
 def _list(as_json: bool) -> int:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from core.commands.exit_status import finish
+from core.commands.options import Watch
 
 
 class RoleOption(StrEnum):
@@ -29,16 +30,16 @@ Roles = Annotated[
 ]
 
 
-def run(role: Roles = None) -> None:
+def run(role: Roles = None, watch: Watch = False) -> None:
     """Serve every configured interface until SIGTERM.
 
     Then intake stops, what runs has up to 10 seconds to end, and the rest goes on at the next start. The log goes to
     stderr. A database server that is away is waited for. The exit status is 0, or 2 when there is nothing to serve.
     """
-    finish(lambda: _run(role or []))
+    finish(lambda: _run(role or [], watch=watch))
 
 
-def _run(roles: list[RoleOption]) -> int:
+def _run(roles: list[RoleOption], *, watch: bool) -> int:
     from core.commands.startup import begin_starting, log_kept, mask_of, settings_for, tell_warnings
 
     begin_starting()
@@ -51,4 +52,4 @@ def _run(roles: list[RoleOption]) -> int:
     masker = mask_of(settings)
     with log_kept(settings, masker):
         tell_warnings(settings)
-        return run_to_the_end(serve(settings, masker, frozenset(map(Duty, roles)) or ALL_DUTIES))
+        return run_to_the_end(serve(settings, masker, frozenset(map(Duty, roles)) or ALL_DUTIES, watch=watch))

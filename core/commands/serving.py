@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 import structlog
 
 from core.app import App
-from core.commands.startup import end_starting, tell_failures
+from core.commands.startup import end_starting, settings_for, tell_failures
 from core.commands.stop_signals import StopAsked, StopSignals
 from core.contracts.errors import ConfigurationError, StorageUnavailable
 from core.health.readiness import Phase
@@ -23,7 +23,7 @@ log = structlog.get_logger("rekku.app")
 DATABASE_RETRY_S = 3.0
 
 
-async def serve(settings: Settings, masker: Masker, duties: frozenset[Duty]) -> int:
+async def serve(settings: Settings, masker: Masker, duties: frozenset[Duty], *, watch: bool = False) -> int:
     """Serve until SIGTERM or SIGINT and return 0; raises ConfigurationError when no interface runs."""
     if duties != ALL_DUTIES and settings.database_server is None:
         raise ConfigurationError(
@@ -33,7 +33,7 @@ async def serve(settings: Settings, masker: Masker, duties: frozenset[Duty]) -> 
     with StopSignals() as stop:
         try:
             async with AsyncExitStack() as stack:
-                app = App(settings, masker=masker, duties=duties)
+                app = App(settings, masker=masker, duties=duties, reread=settings_for, watch=watch)
                 health = await stack.enter_async_context(HealthServer(app, settings.health_address))
                 await stop.unless_asked(_wait_for_database(settings))
                 await stop.unless_asked(stack.enter_async_context(app))

@@ -12,8 +12,10 @@ from zoneinfo import ZoneInfo
 from core.commands.exit_status import CommandFailed
 from core.commands.home_use import process_using
 from core.commands.startup import mask_of
+from core.contracts.errors import StorageError
 from core.contracts.inputs import Role
-from core.services import roles
+from core.services import plugin_wishes, roles
+from core.services.plugin_wishes import Wish
 from core.storage import schema
 from core.storage.opening import StoredDatabase, database_of
 
@@ -45,6 +47,22 @@ def stored_roles(settings: Settings) -> dict[str, Role]:
             return await database.read(roles.everyone) if found == schema.HEAD else {}
 
     return {who: Role(role) for who, role in mask_of(settings).value(asyncio.run(read())).items()}
+
+
+def stored_wishes(settings: Settings) -> dict[str, Wish]:
+    """Return what is wanted of single plugins; nothing where there is no database that can be read."""
+
+    async def read() -> dict[str, Wish]:
+        if not may_exist(settings):
+            return {}
+        try:
+            async with opened(settings) as database:
+                found = await database.read(schema.revision)
+                return await database.read(plugin_wishes.everyone) if found == schema.HEAD else {}
+        except StorageError:
+            return {}  # whoever wants to know of the database asks about that
+
+    return asyncio.run(read())
 
 
 def write_stored(settings: Settings, fn: Callable[[Any], T]) -> T:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from core.ai_plugin_base import AIPluginBase, current_action
 from core.contracts.actions import ActionContext, ActionSpec, Untrusted
+from core.contracts.errors import ActionFailed
 from core.contracts.json import Json, JsonObject
 from core.declarations import DeclaredAction
 from core.registry.complaints import MAX_COMPLAINTS, PayloadValidator
@@ -23,12 +24,14 @@ class CatalogueEntry:
     """One action: its declaration, its compiled schema and its handler.
 
     `run` and `check` call foreign code and raise what it raises: call them with a deadline, through ForeignCalls.
+    withdrawn: why it cannot be run any more, since its plugin was taken out of use; "" while it can.
     """
 
-    __slots__ = ("_converts", "_handle", "_validate", "_validator", "spec")
+    __slots__ = ("_converts", "_handle", "_validate", "_validator", "spec", "withdrawn")
 
     def __init__(self, spec: ActionSpec, plugin: Any) -> None:
         self.spec = spec
+        self.withdrawn = ""
         self._validator = PayloadValidator(spec.schema)
         self._handle = plugin.handle_custom_action
         self._validate = _own(plugin, "validate_payload")
@@ -45,6 +48,8 @@ class CatalogueEntry:
 
     async def check(self, payload: JsonObject) -> list[str]:
         """Return what the plugin itself says against a payload that its schema has accepted."""
+        if self.withdrawn:
+            return []  # it is told when it is to run: what cannot be mended is nothing for a correction
         if self._converts is not None:
             try:
                 self._converts.convert(payload)
@@ -62,8 +67,11 @@ class CatalogueEntry:
     async def run(self, ctx: ActionContext, payload: JsonObject) -> Json | Untrusted:
         """Run the handler on a validated payload and return its result as JSON, or as Untrusted.
 
-        Raises what the handler raises, and ActionFailed for a result that cannot be said in JSON.
+        Raises what the handler raises, and ActionFailed for a result that cannot be said in JSON, or when the
+        plugin was taken out of use since this step began.
         """
+        if self.withdrawn:
+            raise ActionFailed(self.withdrawn)
         token = current_action.set(ctx)
         try:
             # A copy: what a handler does to its payload must not change what is recorded.

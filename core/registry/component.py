@@ -8,13 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from core.registry.catalogue import CatalogueEntry
+from core.registry.discovery import Found
 from core.services.event_handlers import HandlerBinding
 from core.services.hooks import HookBinding
 from core.services.strategies import StrategyBinding
 
 
 class ComponentState(StrEnum):
-    """Where a component stands. FOUND: loaded, not started."""
+    """Where a component stands. Only one that is ACTIVE is called.
+
+    FOUND: loaded, not started. DEGRADED: its health check failed; it is stopped and started again until it is well.
+    QUARANTINED: it did harm; it stays out until somebody enables it.
+    """
 
     FOUND = "found"
     DISABLED = "disabled"
@@ -23,6 +28,14 @@ class ComponentState(StrEnum):
     DEGRADED = "degraded"
     QUARANTINED = "quarantined"
     STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Why a plugin is not to be loaded: DISABLED or QUARANTINED, and a sentence."""
+
+    state: ComponentState
+    reason: str
 
 
 class Stage(StrEnum):
@@ -40,9 +53,10 @@ class Component:
     """The record of one component; the registry alone changes it.
 
     source: where it was found; folder: its files are below this. reason, stage: why and where it failed.
-    since_ms: when it came into its state, UTC milliseconds.
-    instance: what was constructed; None unless it was loaded. config, requires, entries, hooks,
-    strategies, handlers: what it declared.
+    since_ms: when it came into its state, UTC milliseconds. found: how it is loaded again. waits_for: the plugin
+    with which it was stopped and with which it comes back, or "".
+    instance: what was constructed; None unless it was loaded. config, requires, entries, hooks, strategies, handlers:
+    what it declared.
     """
 
     kind: str
@@ -53,6 +67,8 @@ class Component:
     stage: Stage | None = None
     since_ms: int = 0
     folder: Path | None = None
+    found: Found | None = None
+    waits_for: str = ""
     instance: Any = None
     config: Any = None
     requires: tuple[str, ...] = ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Any
@@ -13,26 +12,35 @@ from core.contracts.errors import DeclarationError, RekkuError
 from core.contracts.services import Clock, PluginContext
 from core.own_thread import in_own_thread
 from core.registry.catalogue import CatalogueEntry, Generation, build_entries
-from core.registry.component import Component, ComponentState, Stage
+from core.registry.component import Component, ComponentState, Held, Stage
 from core.registry.configuration import ComponentTable, secrets_of
 from core.registry.discovery import PACKAGES, Found
 from core.registry.loading import Loading
 from core.registry.reasons import reason_of
 from core.registry.shared_services import SharedServices
 from core.registry.start_order import start_order
+from core.registry.starting import invoke_in_thread, start_timeout_s
+from core.registry.taken_names import taken_by
 from core.services.event_handlers import HandlerBinding
 from core.services.foreign import ForeignCalls, Raised, Returned
 from core.services.hooks import HookBinding
 from core.services.strategies import StrategyBinding
-from core.services.sync_or_async import invoke
 
-__all__ = ["Component", "ComponentState", "Registry", "Stage"]
+__all__ = ["Component", "ComponentState", "Held", "Registry", "Stage"]
 
 log = structlog.get_logger("rekku.registry")
 
 LOAD_TIMEOUT_S = 30.0
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
+STOP_PATIENCE_S = 5.0
+"""How long the calls of a plugin that run when it is to stop have to end by themselves."""
+
+OWN = "core"
+"""The source of the plugins that belong to the core; they cannot be left out."""
+
+STAYS = (ComponentState.QUARANTINED, ComponentState.FAILED, ComponentState.DISABLED)
+"""States that a plugin keeps when everything stops."""
 
 
 class Registry:
@@ -49,6 +57,7 @@ class Registry:
         release_context: Callable[[str, str], Awaitable[None]] | None = None,
         on_change: Callable[[Component], None] | None = None,
         learn_secret: Callable[[str, str], None] = lambda name, value: None,
+        held_back: Callable[[str], Held | None] = lambda name: None,
         load_timeout_s: float = LOAD_TIMEOUT_S,
         start_timeout_s: float = START_TIMEOUT_S,
         stop_timeout_s: float = STOP_TIMEOUT_S,
@@ -57,7 +66,8 @@ class Registry:
 
         release_context: gives back what a context holds (its background jobs) once its component has stopped or
         failed to start. on_change: told of every new state. learn_secret: told of each secret (name, value) in
-        the configuration of a component. The time-outs are seconds for one component.
+        the configuration of a component. held_back: whether a plugin was disabled or quarantined by command, asked
+        with its name before it is imported. The time-outs are seconds for one component.
         """
         self._foreign = foreign
         self._clock = clock
@@ -66,6 +76,7 @@ class Registry:
         self._release_context = release_context
         self._on_change = on_change
         self._learn_secret = learn_secret
+        self._held_back = held_back
         self._load_timeout_s = load_timeout_s
         self._start_timeout_s = start_timeout_s
         self._stop_timeout_s = stop_timeout_s
@@ -132,16 +143,94 @@ class Registry:
                 why = self._why_absent(plugins[missing])
                 self._fail(plugins[name], Stage.REQUIREMENT, f"{name} requires {missing}: {why}.")
                 continue
-            await self._start(plugins[name])
+            error = await self.start_plugin(plugins[name])
+            if error is not None:
+                self.fail(plugins[name], Stage.START, error)
+
+    async def start_plugin(
+        self, component: Component, wrong: Callable[[], Awaitable[str]] | None = None
+    ) -> BaseException | None:
+        """Start a loaded or stopped plugin; return what it raised, and then nothing of it is left behind.
+
+        wrong: asked once it has started; says what is wrong with it, "" when it can be used.
+        """
+        try:
+            component.instance.context = self._make_context(component.kind, component.name)
+        except Exception as error:  # noqa: BLE001 - a setter of foreign code, or a context that cannot be made
+            return error
+        self._started.append(component)  # also when it is cancelled half-way, it is stopped with the others
+        start = getattr(component.instance, "start", None)
+        if start is not None:
+            label, longest_s = f"{component.name}.start", start_timeout_s(component.instance, self._start_timeout_s)
+            answer = await self._foreign.call(
+                label, partial(invoke_in_thread, start, label), longest_s, component.name, counted=False
+            )
+            if isinstance(answer, Raised):
+                await self._release(component)
+                self._started.remove(component)
+                return answer.error
+        if wrong is not None and (reason := await wrong()):
+            await self._release(component)
+            self._started.remove(component)
+            return RuntimeError(reason)
+        for entry in component.entries:
+            entry.withdrawn = ""
+        self._change(component, ComponentState.ACTIVE)
+        self._renew()
+        return None
 
     async def stop_plugins(self) -> None:
         """Stop the started plugins, last started first; their actions, hooks and services go first."""
         while self._started:
-            component = self._started.pop()
-            self._renew()
+            component = self._started[-1]
+            held = component.state if component.state in STAYS else ComponentState.STOPPED
+            await self.stop_plugin(component, held, component.reason)
+
+    async def stop_plugin(self, component: Component, state: ComponentState, reason: str = "") -> None:
+        """Take a plugin out of use, stop it if it was started, and note its new state; nothing here raises."""
+        self.withhold(component, state, reason)
+        if component in self._started:
+            self._started.remove(component)
+            await self._foreign.end(component.name, STOP_PATIENCE_S)
             await self._release(component)
-            if component.state is not ComponentState.FAILED:
-                self._change(component, ComponentState.STOPPED)
+
+    def withhold(self, component: Component, state: ComponentState, reason: str) -> None:
+        """Take the actions and hooks of a plugin out of use at once; it is not stopped by that."""
+        for entry in component.entries:
+            entry.withdrawn = (
+                f"The plugin {component.name} was taken out of use meanwhile ({reason.rstrip('.') or state.value})."
+            )
+        if component.state is not ComponentState.FAILED:
+            self._change(component, state, reason=reason)
+        self._renew()
+
+    def set_reason(self, component: Component, reason: str) -> None:
+        """Say anew why a component is in its state."""
+        self._change(component, component.state, reason=reason)
+
+    def in_use(self, component: Component) -> bool:
+        """Whether a plugin is called."""
+        return component in self._in_use()
+
+    def dependents(self, name: str) -> list[Component]:
+        """Return the started plugins that require a plugin, directly or not, last started first."""
+        needed = {name}
+        for component in self._started:  # what is required was started before
+            if needed & set(component.requires):
+                needed.add(component.name)
+        return [c for c in reversed(self._started) if c.name in needed and c.name != name]
+
+    def replace(self, old: Component, new: Component) -> None:
+        """Let `new` stand where `old`, which has been stopped, stood."""
+        self._components[self._components.index(old)] = new
+        if new.state is ComponentState.FAILED:
+            self._tell_failed(new)
+        elif self._on_change is not None:
+            self._on_change(new)
+
+    def forget(self, component: Component) -> None:
+        """Keep no record of a component, which has been stopped."""
+        self._components.remove(component)
 
     def prepare(self, component: Component) -> bool:
         """Give a loaded interface or engine its context; its owner starts it. Returns False when that failed."""
@@ -167,15 +256,6 @@ class Registry:
             self.services.withdraw(component.name)
         self._fail(component, Stage(stage), error if isinstance(error, str) else reason_of(error, component.folder))
 
-    def quarantine(self, component: Component, reason: str) -> None:
-        """Take the actions and hooks of an active plugin out of use; it is stopped with the others."""
-        self._change(component, ComponentState.QUARANTINED, reason=reason)
-        self._renew()
-
-    def degrade(self, component: Component, reason: str) -> None:
-        """Note that an active component works only in part; "" when it works again."""
-        self._change(component, ComponentState.DEGRADED if reason else ComponentState.ACTIVE, reason=reason)
-
     async def redeclare(self, name: str) -> None:
         """Read the actions of a plugin again. Raises DeclarationError, and then changes nothing."""
         component = self.get("plugin", name)
@@ -189,19 +269,29 @@ class Registry:
             if isinstance(answer.error, DeclarationError):
                 raise answer.error
             raise DeclarationError(f"{name}: {reason_of(answer.error, component.folder)}") from answer.error
-        if taken := self._taken(component, answer.value):
+        if taken := self._taken(component, answer.value, component.strategies):
             raise DeclarationError(taken)
         if component.instance is instance:
             component.entries = answer.value
             self._renew()
 
     async def _load(self, found: Found) -> None:
-        component = Component(kind=found.kind, name=found.name, source=found.source, folder=found.folder)
-        component.since_ms = self._clock.now_ms()
+        component = await self.build(found)
         self._components.append(component)
-        if not self._config_for(found.kind, found.name).enabled:
-            self._change(component, ComponentState.DISABLED)
-            return
+        if component.state is ComponentState.FAILED:
+            self._tell_failed(component)
+        elif component.state is not ComponentState.FOUND and self._on_change is not None:
+            self._on_change(component)
+
+    async def build(self, found: Found, *, instead_of: Component | None = None) -> Component:
+        """Return the record of a component that was loaded, and is none of the registry's yet.
+
+        It is found, disabled, quarantined or failed. instead_of: whose name, actions and commands it may have.
+        """
+        component = Component(kind=found.kind, name=found.name, source=found.source, folder=found.folder, found=found)
+        component.since_ms = self._clock.now_ms()
+        if self._stays_out(component):
+            return component
         loading = Loading(found=found, config_for=self._config_for)
         label = f"loading {found.name}"
         answer: Returned[None] | Raised
@@ -211,63 +301,41 @@ class Registry:
             error = answer.error
             own_fault = isinstance(error, RekkuError) and error.code == "declaration"
             stage = Stage.DECLARATION if own_fault else Stage(loading.stage)
-            self._fail(component, stage, reason_of(error, found.folder))
-            return
-        if not loading.enabled:
-            self._change(component, ComponentState.DISABLED)
-            return
-        taken = self._taken(component, loading.entries) or self._strategy_taken(component, loading.strategies)
-        if taken:
-            self._fail(component, Stage.DECLARATION, taken)
-            return
+            _note_failure(component, stage, reason_of(error, found.folder))
+            return component
+        if self._stays_out(component):
+            return component
+        if taken := self._taken(component, loading.entries, loading.strategies, instead_of):
+            _note_failure(component, Stage.DECLARATION, taken)
+            return component
         component.instance, component.config = loading.instance, loading.config
         for name, value in secrets_of(loading.config, f"{PACKAGES[component.kind]}.{component.name}"):
             self._learn_secret(name, value)
         component.requires = loading.requires
         component.entries, component.hooks = loading.entries, loading.hooks
-        component.handlers = loading.handlers
-        component.strategies = loading.strategies
+        component.handlers, component.strategies = loading.handlers, loading.strategies
+        return component
 
-    def _taken(self, component: Component, entries: list[CatalogueEntry]) -> str:
+    def _stays_out(self, component: Component) -> bool:
+        """Whether a component is left out by the settings or by command; its state says so then."""
+        held = self._held_back(component.name) if component.kind == "plugin" and component.source != OWN else None
+        if not self._config_for(component.kind, component.name).enabled:
+            component.state = ComponentState.DISABLED
+        elif held is not None:
+            component.state, component.reason = held.state, held.reason
+        return component.state is not ComponentState.FOUND
+
+    def _taken(
+        self,
+        component: Component,
+        entries: list[CatalogueEntry],
+        strategies: list[StrategyBinding],
+        instead_of: Component | None = None,
+    ) -> str:
         """Return why a component cannot stand beside those that were loaded before, or ""."""
-        specs = [entry.spec for entry in entries]
-        others = [c for c in self.components(component.kind) if c is not component and c.instance is not None]
-        for other in others:
-            if other.name == component.name:
-                return f"There is a {component.kind} {other.name} already ({other.source}). Rename or disable one."
-            for theirs in (entry.spec for entry in other.entries):
-                for spec in specs:
-                    if spec.type == theirs.type:
-                        return f"{component.name}.{spec.type}: the plugin {other.name} has an action of that name."
-                    if spec.command and spec.command == theirs.command:
-                        return (
-                            f"{component.name}.{spec.type}: /{spec.command} is a command of the plugin {other.name}."
-                        )
-        commands = [spec.command for spec in specs if spec.command]
-        twice = next((command for command in commands if commands.count(command) > 1), "")
-        return f"{component.name}: two of its actions have the command /{twice}." if twice else ""
-
-    def _strategy_taken(self, component: Component, strategies: list[StrategyBinding]) -> str:
-        for other in self.components("plugin"):
-            for theirs in other.strategies if other is not component else ():
-                if any(theirs.name == one.name for one in strategies):
-                    return f"{component.name}: the plugin {other.name} has a turn strategy {theirs.name}."
-        return ""
-
-    async def _start(self, component: Component) -> None:
-        if not self.prepare(component):
-            return
-        self._started.append(component)  # also when it is cancelled half-way, it is stopped with the others
-        start = getattr(component.instance, "start", None)
-        if start is not None:
-            label = f"{component.name}.start"
-            answer = await self._foreign.call(label, partial(_invoke, start, label), self._start_timeout_s)
-            if isinstance(answer, Raised):
-                await self._release(component)
-                self.fail(component, Stage.START, answer.error)
-                return
-        self._change(component, ComponentState.ACTIVE)
-        self._renew()
+        itself = (component, instead_of)
+        others = [c for c in self.components(component.kind) if c not in itself and c.instance is not None]
+        return taken_by(component, entries, strategies, others)
 
     async def _release(self, component: Component) -> None:
         """Call `stop`, then take back what the component still holds; nothing here raises."""
@@ -275,13 +343,13 @@ class Registry:
         label = f"{component.name}.stop"
         calls: list[tuple[str, Callable[[], Awaitable[Any]]]] = []
         if stop is not None:
-            calls.append((label, partial(_invoke, stop, label)))
+            calls.append((label, partial(invoke_in_thread, stop, label)))
         if self._release_context is not None:
             calls.append(
                 (f"releasing {component.name}", partial(self._release_context, component.kind, component.name))
             )
         for what, call in calls:
-            answer = await self._foreign.call(what, call, self._stop_timeout_s)
+            answer = await self._foreign.call(what, call, self._stop_timeout_s, component.name, counted=False)
             if not isinstance(answer, Returned):
                 log.warning("did not stop cleanly", plugin=component.name, error=answer.sentence)
         self.services.withdraw(component.name)
@@ -296,20 +364,26 @@ class Registry:
 
     def _in_use(self) -> list[Component]:
         """Return the plugins whose actions and hooks can be called, in load order."""
-        used = (ComponentState.ACTIVE, ComponentState.DEGRADED)
-        return [c for c in self._components if c in self._started and c.state in used]
+        return [c for c in self._components if c in self._started and c.state is ComponentState.ACTIVE]
 
     def _why_absent(self, component: Component) -> str:
         state = "not started" if component.state is ComponentState.FOUND else component.state.value
         return f"{state} ({component.reason.rstrip('.')})" if component.reason else state
 
     def _fail(self, component: Component, stage: Stage, reason: str) -> None:
-        component.stage = stage
-        component.instance = component.config = None
-        component.entries, component.hooks, component.strategies, component.handlers = [], [], [], []
-        self._change(component, ComponentState.FAILED, reason=reason)
+        _note_failure(component, stage, reason)
+        component.since_ms = self._clock.now_ms()
+        self._tell_failed(component)
+
+    def _tell_failed(self, component: Component) -> None:
+        if self._on_change is not None:
+            self._on_change(component)
         log.error(
-            "a component does not work", kind=component.kind, component=component.name, stage=stage, reason=reason
+            "a component does not work",
+            kind=component.kind,
+            component=component.name,
+            stage=component.stage,
+            reason=component.reason,
         )
 
     def _change(self, component: Component, state: ComponentState, *, reason: str = "") -> None:
@@ -318,9 +392,7 @@ class Registry:
             self._on_change(component)
 
 
-async def _invoke(function: Callable[..., Any], label: str) -> Any:
-    """Call start or stop; a synchronous one gets a thread that can be given up."""
-    if inspect.iscoroutinefunction(function):
-        return await invoke(function)
-    result = await in_own_thread(function, label)
-    return await result if inspect.isawaitable(result) else result
+def _note_failure(component: Component, stage: Stage, reason: str) -> None:
+    component.state, component.stage, component.reason = ComponentState.FAILED, stage, reason
+    component.instance = component.config = None
+    component.entries, component.hooks, component.strategies, component.handlers = [], [], [], []

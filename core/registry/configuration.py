@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 from pydantic import AliasChoices, BaseModel, SecretStr, ValidationError
 
@@ -55,8 +55,11 @@ def read_config(kind: str, name: str, component: object, table: ComponentTable) 
             if key not in known:
                 cure = suggestion(key, known) or "It has no settings."
                 raise ConfigurationError(f"{section} {key}: there is no such setting.", cure=cure)
+    values, wrong = _with_strict_booleans(model, table.values)
+    if wrong:
+        raise ConfigurationError(" ".join(f"{section} {key}: must be true or false." for key in wrong[:5]))
     try:
-        return model.model_validate(dict(table.values))
+        return model.model_validate(values)
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
         sentences = [f"{section} {'.'.join(map(str, d['loc']))}: {_said(d['msg'])}." for d in details[:5]]
@@ -78,16 +81,43 @@ def secrets_of(value: object, place: str) -> Iterator[tuple[str, str]]:
             yield from secrets_of(item, place)
 
 
+def _with_strict_booleans(model: type[BaseModel], given: Mapping[str, Json]) -> tuple[dict[str, Json], list[str]]:
+    """Return the values, and the keys of booleans that are none: "yes" or 1 may be meant, and may be a mistake.
+
+    The texts "true" and "false" count, since what `${VAR}` puts in is always a text.
+    """
+    values, wrong = dict(given), []
+    for name, field in model.model_fields.items():
+        if not _is_boolean(field.annotation):
+            continue
+        for key in (key for key in _keys_of(model, name) if key in values):
+            value = values[key]
+            if isinstance(value, str) and value.lower() in ("true", "false"):
+                values[key] = value.lower() == "true"
+            elif value is not None and not isinstance(value, bool):
+                wrong.append(key)
+    return values, wrong
+
+
+def _is_boolean(annotation: object) -> bool:
+    """Whether a field takes a boolean, or nothing, and no other type."""
+    return {kind for kind in (get_args(annotation) or (annotation,)) if kind is not type(None)} == {bool}
+
+
 def _said(message: str) -> str:
     return message.removeprefix("Value error, ").removeprefix("Assertion failed, ").rstrip(".")
 
 
 def _keys(model: type[BaseModel]) -> Iterator[str]:
     """Yield the names under which the fields can be given."""
+    for name in model.model_fields:
+        yield from _keys_of(model, name)
+
+
+def _keys_of(model: type[BaseModel], name: str) -> Iterator[str]:
     by_name = model.model_config.get("populate_by_name") or model.model_config.get("validate_by_name")
-    for name, field in model.model_fields.items():
-        alias = field.validation_alias
-        aliases = alias.choices if isinstance(alias, AliasChoices) else [alias] if alias is not None else []
-        yield from (one if isinstance(one, str) else str(one.path[0]) for one in aliases)
-        if not aliases or by_name:
-            yield name
+    alias = model.model_fields[name].validation_alias
+    aliases = alias.choices if isinstance(alias, AliasChoices) else [alias] if alias is not None else []
+    yield from (one if isinstance(one, str) else str(one.path[0]) for one in aliases)
+    if not aliases or by_name:
+        yield name

@@ -37,7 +37,8 @@ class Found:
 
     kind: "plugin", "interface" or "engine". name: its module's name. source: where it is from, for people.
     load: imports it; returns a module that exports PLUGIN_CLASS, a class, or an instance. Raises anything.
-    folder: files of it are below this; None where there are none.
+    folder: files of it are below this; None where there are none. module: of an entry point, the top of the
+    package that it is in.
     """
 
     kind: str
@@ -45,6 +46,7 @@ class Found:
     source: str
     load: Callable[[], object]
     folder: Path | None = None
+    module: str = ""
 
 
 def discover(
@@ -195,7 +197,8 @@ def _entry_points(kind: str) -> Iterator[Found]:
 
     for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: (point.name, point.value)):
         package = f" of {point.dist.name} {point.dist.version}" if point.dist is not None else ""
-        yield Found(kind=kind, name=point.name, source=f"entry point {point.value}{package}", load=point.load)
+        source = f"entry point {point.value}{package}"
+        yield Found(kind=kind, name=point.name, source=source, load=point.load, module=point.module.partition(".")[0])
 
 
 def _given(kind: str, thing: object) -> Found:

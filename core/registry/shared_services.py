@@ -19,10 +19,12 @@ class SharedServices:
 
     def __init__(self) -> None:
         self._offered: dict[str, tuple[str, object]] = {}
+        self._views: dict[str, ServicesOfPlugin] = {}
 
     def view(self, plugin: str) -> ServicesOfPlugin:
-        """Return what one plugin gets as `self.context.services`."""
-        return ServicesOfPlugin(self, plugin)
+        """Return what one plugin gets as `self.context.services` for one start of it."""
+        view = self._views[plugin] = ServicesOfPlugin(self, plugin)
+        return view
 
     def provide(self, plugin: str, name: str, service: object) -> None:
         """Offer `service` in the name of `plugin`; raises DeclarationError if another one offers that name."""
@@ -42,7 +44,9 @@ class SharedServices:
         return self._offered[name][1]
 
     def withdraw(self, plugin: str) -> None:
-        """Take back everything that a plugin offered."""
+        """Take back everything that a plugin offered; what still runs of it can offer nothing more."""
+        if plugin in self._views:
+            self._views.pop(plugin).closed = True
         self._offered = {name: offer for name, offer in self._offered.items() if offer[0] != plugin}
 
 
@@ -51,9 +55,12 @@ class ServicesOfPlugin:
 
     def __init__(self, shared: SharedServices, plugin: str) -> None:
         self._shared, self._plugin = shared, plugin
+        self.closed = False
 
     def provide(self, name: str, service: object) -> None:
         """Offer `service` until this plugin stops; raises DeclarationError if another plugin offers that name."""
+        if self.closed:
+            raise DeclarationError(f"{self._plugin} has been stopped: it can provide {name} no more.")
         self._shared.provide(self._plugin, name, service)
 
     def require(self, name: str) -> Any:

@@ -116,7 +116,8 @@ class EventCalls:
             passage.note(binding, HandlerEnd.CONDITION)
             return False
         about = f"condition of {binding.label}"
-        asked = await self._foreign.call(about, partial(invoke, binding.when, event), CONDITION_TIMEOUT_S)
+        check = partial(invoke, binding.when, event)
+        asked = await self._foreign.call(about, check, CONDITION_TIMEOUT_S, binding.owner)
         if isinstance(asked, Returned) and asked.value:
             return True
         reason = ""
@@ -133,7 +134,7 @@ class EventCalls:
         answers = passage.answers and binding.stage is EventStage.HANDLE
         answer: Returned[Any] | Raised
         answer = await self._foreign.call(
-            f"event handler {binding.label}", partial(_answered, binding, event, answers), timeout_s
+            f"event handler {binding.label}", partial(_answered, binding, event, answers), timeout_s, binding.owner
         )
         took_ms = round((self._clock.monotonic() - began) * 1000)
         if isinstance(answer, Raised):

@@ -32,6 +32,11 @@ class HandlerBinding:
     timeout_s: float = HANDLER_TIMEOUT_S
 
     @property
+    def owner(self) -> str:
+        """The plugin whose code it is, "" where that is an interface's or an engine's."""
+        return self.plugin if self.kind == "plugin" else ""
+
+    @property
     def label(self) -> str:
         """What logs and reasons call it."""
         return f"{self.plugin}.{self.method}"

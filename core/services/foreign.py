@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
+import inspect
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Generic, TypeVar
+from weakref import WeakSet
 
 import structlog
 
@@ -16,6 +22,7 @@ T = TypeVar("T")
 log = structlog.get_logger("rekku.foreign")
 
 CANCEL_GRACE_S = 1.0
+HELD_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,31 +52,98 @@ class Raised:
         return storable(f"{name}: {first_line}" if first_line else name)
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call that runs: the plugin whose code it is, "" for anything else, and what it is called."""
+
+    owner: str
+    label: str
+
+
 class ForeignCalls:
-    """Makes calls of foreign code. It owns the calls that did not end in time until they do."""
+    """Makes calls of foreign code. It owns the calls that did not end in time until they do.
+
+    on_end: told of the end of each call of a plugin's, with the plugin's name. on_held: told of a transaction that a
+    plugin's function held for long: the plugin, the seconds, and where the function is.
+    """
 
     def __init__(self) -> None:
+        self.on_end: Callable[[str, Returned[Any] | Raised], None] = lambda owner, ended: None
+        self.on_held: Callable[[str, float, str], None] = lambda owner, seconds, where: None
         self._overdue: set[asyncio.Task[Any]] = set()
+        self._running: dict[asyncio.Task[Any], Call] = {}
+        self._ended: WeakSet[asyncio.Task[Any]] = WeakSet()
 
-    async def call(self, label: str, make: Callable[[], Awaitable[T]], timeout_s: float) -> Returned[T] | Raised:
-        """Run `make()`, in its own task, for `timeout_s` seconds at most.
+    async def call(
+        self, label: str, make: Callable[[], Awaitable[T]], timeout_s: float, owner: str = "", *, counted: bool = True
+    ) -> Returned[T] | Raised:
+        """Run `make()`, in its own task, for `timeout_s` seconds at most. owner: the plugin whose code it is.
+        counted: whether `on_end` is told.
 
         A call that swallows its cancellation is left behind after a grace of a second, so that it cannot hold its
         caller. Cancellation of the caller cancels the call and propagates.
         """
         task = asyncio.ensure_future(_run(make))
+        self._running[task] = Call(owner, label)
+        task.add_done_callback(self._forget)
         try:
             done, _ = await asyncio.wait({task}, timeout=timeout_s)
         except asyncio.CancelledError:
             await self._abandon(label, task)
             raise
-        if not done:
+        ended = await self._end_of(label, task, timeout_s, late=not done)
+        if owner and counted:
+            self.on_end(owner, ended)
+        return ended
+
+    async def end(self, owner: str, patience_s: float) -> None:
+        """Let the calls of a plugin that run come to their end, and cancel those that have not after `patience_s`."""
+        mine = {task for task, call in self._running.items() if call.owner == owner}
+        mine.discard(asyncio.current_task())
+        if not mine:
+            return
+        _, late = await asyncio.wait(mine, timeout=patience_s)
+        self._ended.update(late)
+        for task in late:
+            await self._abandon(self._running[task].label if task in self._running else owner, task)
+
+    def timed(self, owner: str, fn: Callable[[Any], T]) -> Callable[[Any], T]:
+        """Return a plugin's transaction function so that `on_held` is told when it takes long."""
+        loop = asyncio.get_running_loop()
+
+        @functools.wraps(fn)
+        def run(conn: Any) -> T:
+            began_s = time.monotonic()
+            try:
+                return fn(conn)
+            finally:
+                seconds = time.monotonic() - began_s
+                if seconds >= HELD_S:
+                    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody counts any more
+                        loop.call_soon_threadsafe(self.on_held, owner, seconds, place_of(fn))
+
+        return run
+
+    def now_in(self, loop: asyncio.AbstractEventLoop) -> Call | None:
+        """Return the call whose code the loop runs at this moment, if it is one; may be asked by another thread."""
+        task = asyncio.current_task(loop)
+        return None if task is None else self._running.get(task)
+
+    async def _end_of(
+        self, label: str, task: asyncio.Task[T], timeout_s: float, *, late: bool
+    ) -> Returned[T] | Raised:
+        if task in self._ended:
+            return Raised(ConnectionAbortedError(f"{label} was cancelled, since its plugin was stopped"))
+        if late:
             await self._abandon(label, task)
             return Raised(TimeoutError(f"{label} took longer than {timeout_s:g} s"), timed_out=True)
         if task.cancelled():
             return Raised(RuntimeError(f"{label} cancelled itself"))
         error = task.exception()
         return Raised(error) if error is not None else Returned(task.result())
+
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        self._running.pop(task, None)
 
     async def _abandon(self, label: str, task: asyncio.Task[Any]) -> None:
         task.cancel()
@@ -80,6 +154,12 @@ class ForeignCalls:
             task.add_done_callback(self._overdue.discard)
         elif not task.cancelled():
             task.exception()
+
+
+def place_of(function: Callable[..., Any]) -> str:
+    """Return where a function stands, as "dice.py, line 3", or ""."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return "" if code is None else f"{Path(code.co_filename).name}, line {code.co_firstlineno}"
 
 
 async def contained(work: Awaitable[T]) -> T:

@@ -168,7 +168,7 @@ class HookRunner:
             result = await invoke(binding.call, *args)
             return await json_result(result, binding.label) if convert else result
 
-        answer = await self._foreign.call(binding.label, ask, timeout_s)
+        answer = await self._foreign.call(binding.label, ask, timeout_s, binding.plugin)
         if isinstance(answer, Raised):
             self._report(binding, answer.sentence)
         return answer

@@ -70,7 +70,7 @@ class HeardBy:
 
     async def _hand(self, said: Said) -> None:
         called = self._observers.foreign.call(
-            f"{self.plugin} hears", lambda: invoke(self._handler, said), self._timeout_s
+            f"{self.plugin} hears", lambda: invoke(self._handler, said), self._timeout_s, self.plugin
         )
         answer = await called
         if isinstance(answer, Raised):

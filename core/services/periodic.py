@@ -144,7 +144,7 @@ class PeriodicJobs:
         if task is not None:
             self._running.add(task)
         try:
-            called = await self._foreign.call(f"periodic job {_id(owner, job)}", job.run, job.timeout_s)
+            called = await self._foreign.call(f"periodic job {_id(owner, job)}", job.run, job.timeout_s, owner)
             if isinstance(called, Raised):
                 log.warning("a periodic job failed", job=_id(owner, job), error=called.sentence)
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from core.contracts.json import Json, JsonObject
@@ -19,6 +20,7 @@ class ComponentTable:
     concerns that component alone; "" when it can. enabled: `enabled`. priority: `priority`, where the hooks of a
     plugin stand among those of others (lower first); None leaves it to the plugin. events: `events` of a plugin, by
     the pattern or the method of a handler: what holds in place of what the plugin says, checked as it is loaded.
+    origins: where each of the values came from, by key: "rekku.toml", or which variables were put in there.
     """
 
     values: JsonObject = field(default_factory=dict, repr=False)
@@ -26,6 +28,7 @@ class ComponentTable:
     enabled: bool = True
     priority: int | None = None
     events: JsonObject = field(default_factory=dict)
+    origins: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def read_component(place: str, table: Json, expansion: Expansion) -> ComponentTable:
@@ -53,4 +56,16 @@ def read_component(place: str, table: Json, expansion: Expansion) -> ComponentTa
     if not isinstance(events, dict) or not all(isinstance(one, dict) for one in events.values()):
         errors.append(f'[{place}.events]: must hold tables, as "conversation.*" = {{priority = 50}}.')
         events = {}
-    return ComponentTable(values=values, error=" ".join(errors), enabled=enabled, priority=priority, events=events)
+    origins = {key: _origin(expansion.variables_in(table[key])) for key in values}
+    return ComponentTable(
+        values=values,
+        error=" ".join(errors),
+        enabled=enabled,
+        priority=priority,
+        events=events,
+        origins=origins,
+    )
+
+
+def _origin(variables: list[str]) -> str:
+    return f"rekku.toml, with {', '.join(variables)}" if variables else "rekku.toml"

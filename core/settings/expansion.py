@@ -32,6 +32,17 @@ class Expansion:
             return [self.value(item) for item in value]
         return value
 
+    def variables_in(self, value: Json) -> list[str]:
+        """Return the variables that are named in a value and are set."""
+        if isinstance(value, dict):
+            return list(dict.fromkeys(name for item in value.values() for name in self.variables_in(item)))
+        if isinstance(value, list):
+            return list(dict.fromkeys(name for item in value for name in self.variables_in(item)))
+        if not isinstance(value, str):
+            return []
+        names = (match[1].partition(":-")[0] for match in _VARIABLE.finditer(value) if match[0] != "$$")
+        return list(dict.fromkeys(name for name in names if self._variables.get(name)))
+
     def _replacement(self, match: re.Match[str]) -> str:
         if match[0] == "$$":
             return "$"

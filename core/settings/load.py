@@ -14,13 +14,15 @@ from core.contracts.json import JsonObject
 from core.settings.backup import BackupSettings
 from core.settings.budgets import BudgetSettings, TrainerBudget
 from core.settings.events import EventSettings
-from core.settings.model import KEYS, SET_EMPTY, PromptSettings, Settings
+from core.settings.model import KEYS, SET_EMPTY, Settings
 from core.settings.problems import did_you_mean
+from core.settings.prompt import PromptSettings
 from core.settings.retention import RetentionSettings
 from core.settings.secrets import SHORTEST_SECRET
 from core.settings.sources import Sources, present
 from core.settings.timezone import system_timezone
 from core.settings.values import absolute
+from core.settings.watchdog import WatchdogSettings
 
 _NOT_SETTINGS = re.compile(
     r"REKKU_(REQUIRE_SERVICES|TEST_DATABASE|EVERY_CASE|CHAOS|KILLS|KILL_MESSAGES)"
@@ -43,6 +45,7 @@ _TABLES: Mapping[str, type[BaseModel]] = {
     "retention": RetentionSettings,
     "backup": BackupSettings,
     "events": EventSettings,
+    "watchdog": WatchdogSettings,
 }
 """The tables of rekku.toml that have no tables below them."""
 
@@ -57,7 +60,8 @@ def load_settings(env: Mapping[str, str] | None = None, *, home: Path | None = N
     sources = Sources(
         directory, variables, known=frozenset(KEYS.values()), not_settings=_NOT_SETTINGS, set_empty=SET_EMPTY
     )
-    sources.read(tables=("prompt", "budgets", "retention", "backup", "events", "policy"), numbers=_NUMBERS)
+    tables = ("prompt", "budgets", "retention", "backup", "events", "watchdog", "policy")
+    sources.read(tables=tables, numbers=_NUMBERS)
     values: JsonObject = {**sources.values, "REKKU_HOME": directory}
     if home is not None:
         sources.origins["REKKU_HOME"] = "program"
@@ -75,6 +79,7 @@ def load_settings(env: Mapping[str, str] | None = None, *, home: Path | None = N
         retention=sources.tables.get("retention", {}),
         backup=sources.tables.get("backup", {}),
         events=sources.tables.get("events", {}),
+        watchdog=sources.tables.get("watchdog", {}),
         policy_rules=sources.rules,
         components=sources.components,
         sources=sources.origins,

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import quote, unquote
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StrictInt, StrictStr, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StrictInt, ValidationInfo, field_validator
 
 from core.contracts.json import JsonObject
 from core.settings.backup import BackupSettings
 from core.settings.budgets import UNLIMITED, BudgetSettings
 from core.settings.components import ComponentTable
 from core.settings.events import EventSettings
+from core.settings.prompt import PromptSettings
 from core.settings.retention import RetentionSettings
 from core.settings.secrets import SHORTEST_SECRET, secret_values, url_password
 from core.settings.timezone import system_timezone
@@ -35,6 +36,7 @@ from core.settings.values import (
     listed,
     listen_address,
 )
+from core.settings.watchdog import WatchdogSettings
 
 MASKED = "set"
 """What `Settings.describe` says in place of a secret."""
@@ -58,34 +60,6 @@ class Access(StrEnum):
     TRAINERS = "trainers"
     PAIRING = "pairing"
     OPEN = "open"
-
-
-class PromptSettings(BaseModel):
-    """`[prompt]`: how much of a prompt each part may take, so that no part crowds out the others."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    history_tokens: StrictInt = Field(
-        default=4000, ge=0, le=1_000_000, description="Tokens of earlier messages. More costs time and money a turn."
-    )
-    summary_tokens: StrictInt = Field(
-        default=600, ge=0, le=100_000, description="Tokens of the summary of what no longer fits the history."
-    )
-    context_tokens: StrictInt = Field(
-        default=800, ge=0, le=100_000, description="Tokens of what all plugins together add (time, weather, memory)."
-    )
-    per_plugin_context_chars: StrictInt = Field(
-        default=600, ge=0, le=100_000, description="Characters of that which one plugin may add."
-    )
-    catalogue_bytes: StrictInt = Field(
-        default=6000,
-        ge=1000,
-        le=1_000_000,
-        description="Bytes that all actions together may take; beyond, some are named only, and asked about.",
-    )
-    whole_actions: tuple[StrictStr, ...] = Field(
-        default=(), description='Actions to be told whole before others, as `["create_reminder", "terminal*"]`.'
-    )
 
 
 class Settings(BaseModel):
@@ -254,6 +228,7 @@ class Settings(BaseModel):
     retention: RetentionSettings = Field(default=RetentionSettings(), description="`[retention]`.")
     backup: BackupSettings = Field(default=BackupSettings(), description="`[backup]`.")
     events: EventSettings = Field(default=EventSettings(), description="`[events]`.")
+    watchdog: WatchdogSettings = Field(default=WatchdogSettings(), description="`[watchdog]`.")
     policy_rules: tuple[JsonObject, ...] = Field(default=(), description="`[[policy.rules]]`, for `read_rules`.")
     components: Mapping[str, Mapping[str, ComponentTable]] = Field(
         default_factory=dict, repr=False, description="Tables by kind (plugins, interfaces, engines) and name."
@@ -327,7 +302,17 @@ class Settings(BaseModel):
         }
         if not own:
             return table
-        return replace(table, values={**table.values, **own})
+        return dataclasses.replace(table, values={**table.values, **own})
+
+    def origins(self, kind: str, name: str) -> dict[str, str]:
+        """Return where each key of `component(kind, name)` came from, without those that are not set."""
+        named = _FOR_COMPONENTS.get((kind, name), {})
+        own = {
+            key: f"{KEYS[attribute]} ({self.sources.get(KEYS[attribute], self._source(attribute))})"
+            for key, attribute in named.items()
+            if attribute in self.model_fields_set
+        }
+        return {**self.components.get(kind, {}).get(name, ComponentTable()).origins, **own}
 
     def secrets(self) -> dict[str, str]:
         """Return every secret value that is known, by a name that may be shown: what has to be masked."""
@@ -350,14 +335,21 @@ class Settings(BaseModel):
         """Return a sentence for each setting that is set and has no effect in this version: none has."""
         return []
 
+    def _tables(self) -> list[tuple[str, BaseModel]]:
+        return [
+            ("retention", self.retention),
+            ("backup", self.backup),
+            ("events", self.events),
+            ("watchdog", self.watchdog),
+        ]
+
     def describe(self) -> list[tuple[str, str, str]]:
         """Return (key, value, source) of each setting, for people; "set" stands for a secret."""
         rows = [
             (key, _shown(getattr(self, attribute)), self.sources.get(key, self._source(attribute)))
             for attribute, key in KEYS.items()
         ]
-        tables = {"prompt": self.prompt, "retention": self.retention, "backup": self.backup, "events": self.events}
-        for table, values in tables.items():
+        for table, values in (("prompt", self.prompt), *self._tables()):
             for key, value in values:
                 name = f"{table}.{key}"
                 shown = UNLIMITED if value is None else str(value)

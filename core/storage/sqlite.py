@@ -9,8 +9,8 @@ import queue
 import shutil
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
 from core.contracts.errors import StorageError, StorageUnavailable
+from core.storage.sqlite_jobs import Job, Lost, Writing, settle
 from core.storage.transaction import (
     CLOSED,
     ENDED_BY_ITSELF,
@@ -37,6 +38,9 @@ LEAST_FREE = 1 << 20
 """Bytes on the disk, below which it is full."""
 
 BUSY_TIMEOUT_S = 5.0
+LONGEST_S = 20.0
+"""One run of a transaction function: it holds the only transaction that writes, and all others wait."""
+
 PASSING = frozenset(
     (
         sqlite3.SQLITE_BUSY,
@@ -49,41 +53,6 @@ PASSING = frozenset(
     )
 )
 """Result codes of what may be over in a while (https://sqlite.org/rescode.html); the others stay as they are."""
-
-
-@dataclass(slots=True)
-class _Job:
-    fn: Callable[[Any], Any]
-    durable: bool
-    loop: asyncio.AbstractEventLoop
-    future: asyncio.Future[Any]
-    result: Any = None
-    error: BaseException | None = None
-
-    def settle(self) -> None:
-        """Answer whoever waits; runs in their loop."""
-        if self.future.done():
-            return
-        if self.error is None:
-            self.future.set_result(self.result)
-        else:
-            self.future.set_exception(self.error)
-
-
-def _settle(jobs: list[_Job]) -> None:
-    """Answer for jobs of one group, from the thread of the database: each loop is woken once for all of them."""
-    for loop in {job.loop for job in jobs}:
-        mine = [job for job in jobs if job.loop is loop]
-        try:
-            loop.call_soon_threadsafe(_settle_here, mine)
-        except RuntimeError:
-            # The loop is gone (the process is going down): nobody waits for the answer any more.
-            continue
-
-
-def _settle_here(jobs: list[_Job]) -> None:
-    for job in jobs:
-        job.settle()
 
 
 class SqliteDatabase:
@@ -99,11 +68,14 @@ class SqliteDatabase:
         self.path = path
         self._read_only = read_only
         # SimpleQueue is written in C and hands over in half the time; `_submit` keeps the bound.
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._reads: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._reads: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._synchronous = ""
         self._threads: list[threading.Thread] = []
         self._closed = False
+        self._writing: Writing | None = None
+        self.on_abandoned: Callable[[int, Callable[[Any], Any]], None] = lambda thread, fn: None
+        """Told of a transaction function that was given up: the thread that it still runs in, and the function."""
 
     @property
     def where(self) -> str:
@@ -120,7 +92,7 @@ class SqliteDatabase:
             self._reads = self._jobs
         for name, jobs, work in lanes:
             opened: asyncio.Future[None] = loop.create_future()
-            job = _Job(lambda _: None, False, loop, opened)
+            job = Job(lambda _: None, False, loop, opened)
             thread = threading.Thread(
                 target=self._serve, args=(name, jobs, work, job), name=f"sqlite-{name}", daemon=True
             )
@@ -155,15 +127,60 @@ class SqliteDatabase:
         """Run `fn(conn)` in the reader thread, on a snapshot."""
         return await self._submit(self._reads, fn, False)
 
-    async def _submit(self, jobs: queue.SimpleQueue[_Job | None], fn: Callable[[Any], T], durable: bool) -> T:
+    async def _submit(self, jobs: queue.SimpleQueue[Job | None], fn: Callable[[Any], T], durable: bool) -> T:
         if self._closed or not self._threads:
             raise StorageUnavailable(CLOSED)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         if jobs.qsize() >= MAX_WAITING:
             raise StorageUnavailable(FALLEN_BEHIND)
-        jobs.put(_Job(fn, durable, loop, future))
-        return await future
+        job = Job(fn, durable, loop, future)
+        jobs.put(job)
+        if jobs is not self._jobs or self.path is None:
+            return await future
+        looking = loop.call_later(LONGEST_S, self._look, job)
+        try:
+            return await future
+        finally:
+            looking.cancel()
+
+    def _look(self, job: Job) -> None:
+        """Give up what has held the one transaction for too long, while `job` waits for its end or its turn."""
+        if job.future.done() or self._closed:
+            return
+        writing = self._writing
+        if writing is not None and writing.job is not None and time.monotonic() - writing.since_s >= LONGEST_S:
+            self._abandon(writing, writing.job)
+        if not job.future.done():
+            job.loop.call_later(1.0, self._look, job)
+
+    def _abandon(self, writing: Writing, held: Job) -> None:
+        """Undo a transaction whose function does not end, and let another thread go on with what waits."""
+        writing.lost = True
+        self._writing = None
+        held.error = StorageUnavailable(f"A transaction function took longer than {LONGEST_S:g} s; it was undone.")
+        self.on_abandoned(writing.thread, held.fn)
+        left = [job for job in writing.group if job is not held and not job.future.done()]
+        for job in left:
+            job.result = job.error = None
+        opening = Job(lambda _: None, False, held.loop, held.loop.create_future())
+        opening.future.add_done_callback(lambda done: done.exception())
+        self._threads = [thread for thread in self._threads if thread.ident != writing.thread]
+
+        def go_on() -> None:
+            # The function may be anywhere but in a statement for long: from here on each of its statements fails.
+            writing.driver.interrupt()
+            with contextlib.suppress(sqlite3.Error):
+                writing.driver.execute("ROLLBACK")
+            with contextlib.suppress(sqlite3.Error):
+                writing.driver.set_authorizer(lambda *about: sqlite3.SQLITE_DENY)
+                writing.driver.close()
+            settle([held])
+            self._serve("writer", self._jobs, self._write_group, opening, left)
+
+        thread = threading.Thread(target=go_on, name="sqlite-writer", daemon=True)
+        thread.start()
+        self._threads.append(thread)
 
     def _engine(self) -> Engine:
         def connect() -> sqlite3.Connection:
@@ -214,9 +231,10 @@ class SqliteDatabase:
     def _serve(
         self,
         name: str,
-        jobs: queue.SimpleQueue[_Job | None],
-        work: Callable[[Connection, list[_Job]], None],
-        opening: _Job,
+        jobs: queue.SimpleQueue[Job | None],
+        work: Callable[[Connection, list[Job]], None],
+        opening: Job,
+        first_group: list[Job] | None = None,
     ) -> None:
         try:
             conn = self._connect(name)
@@ -224,7 +242,9 @@ class SqliteDatabase:
             opening.error = self._cannot_open(error)
             return
         finally:
-            _settle([opening])
+            settle([opening])
+        if first_group:
+            work(conn, first_group)
         while (first := jobs.get()) is not None:
             group = [first]
             last = False
@@ -236,22 +256,27 @@ class SqliteDatabase:
                 group.append(following)
             try:
                 work(conn, group)
+            except Lost:
+                return
             except Exception as error:  # noqa: BLE001 - a thread that died would leave all who come later waiting
                 for job in group:
                     job.error = job.error or _translated(error)
-                _settle(group)
+                settle(group)
             if last:
                 break
         Connection.close(conn)
         conn.engine.dispose()
 
-    def _write_group(self, conn: Connection, group: list[_Job]) -> None:
+    def _write_group(self, conn: Connection, group: list[Job]) -> None:
         driver = _driver(conn)
+        writing = self._writing = Writing(threading.get_ident(), driver, group)
         try:
             self._set_synchronous(driver, "FULL" if any(job.durable for job in group) else "NORMAL")
             driver.execute("BEGIN IMMEDIATE")
             for job in group:
-                self._run_in_group(conn, driver, job, alone=len(group) == 1)
+                writing.since_s, writing.job = time.monotonic(), job
+                self._run_in_group(conn, driver, job, writing)
+                writing.job = None
             if driver.in_transaction:
                 driver.execute("COMMIT")
         except (sqlite3.Error, StorageError) as error:
@@ -259,16 +284,23 @@ class SqliteDatabase:
                 driver.execute("ROLLBACK")
             for job in group:
                 job.error = job.error or _translated(error)
-        _settle(group)
+        settle(group)
 
-    def _run_in_group(self, conn: Connection, driver: sqlite3.Connection, job: _Job, *, alone: bool) -> None:
+    def _run_in_group(self, conn: Connection, driver: sqlite3.Connection, job: Job, writing: Writing) -> None:
         """Run a job in a savepoint; one that is alone needs none, it is the transaction."""
+        alone = len(writing.group) == 1
         if not alone:
             driver.execute("SAVEPOINT job")
+        result, failed = None, None
         try:
-            job.result = job.fn(conn)
+            result = job.fn(conn)
         except BaseException as error:  # noqa: BLE001 - whatever fn raises belongs to the one who awaits it
-            job.error = _translated(error)
+            failed = error
+        if writing.lost:
+            raise Lost
+        job.result = result
+        if failed is not None:
+            job.error = _translated(failed)
             if driver.in_transaction:
                 driver.execute("ROLLBACK" if alone else "ROLLBACK TO job")
         else:
@@ -283,7 +315,7 @@ class SqliteDatabase:
             driver.execute(f"PRAGMA synchronous={mode}")
             self._synchronous = mode
 
-    def _read_group(self, conn: Connection, group: list[_Job]) -> None:
+    def _read_group(self, conn: Connection, group: list[Job]) -> None:
         driver = _driver(conn)
         for job in group:
             try:
@@ -291,7 +323,7 @@ class SqliteDatabase:
                 job.result = job.fn(conn)
             except BaseException as error:  # noqa: BLE001 - whatever fn raises belongs to the one who awaits it
                 job.error = _translated(error)
-            _settle([job])
+            settle([job])
             if driver.in_transaction:
                 driver.execute("ROLLBACK")
 

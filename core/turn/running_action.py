@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import structlog
 
@@ -30,6 +30,9 @@ LONG_WORK_AGAIN_S = 20.0
 NO_WRITE = "An action with effect read cannot write or send."
 
 
+CallAction: TypeAlias = "Callable[[RunningAction, str, str, str, JsonObject], Awaitable[Json]]"
+
+
 class RunningAction:
     """The `ActionContext` of one action that is running.
 
@@ -47,12 +50,12 @@ class RunningAction:
         spec: ActionSpec,
         tainted: bool,
         *,
-        call: Callable[[RunningAction, str, str, str, JsonObject], Awaitable[Json]],
+        call: CallAction,
         depth: int = 0,
     ) -> None:
         self._turn = turn
         self._env = env
-        self._call = call
+        self._call: CallAction | None = call
         self.spec = spec
         self.depth = depth
         self.called: list[PendingAction] = []
@@ -98,11 +101,17 @@ class RunningAction:
 
     async def call_action(self, caller: str, plugin: str, action: str, payload: JsonObject) -> Json:
         """Run an action of another plugin inside of this one; `caller`: the plugin whose code asks for it."""
+        if self._call is None:
+            raise ActionFailed(f"{action} cannot be called any more: the action that calls it has ended.")
         return await self._call(self, caller, plugin, action, payload)
+
+    def end(self) -> None:
+        """Let go of what only an action that runs needs: a context that outlives it may hold this one."""
+        self.over, self._call = True, None
 
     def write(self, fn: WriteFn) -> None:
         self._may_write()
-        self.writes.append(fn)
+        self.writes.append(self._env.foreign.timed(self.spec.plugin, fn))
 
     def send(self, text: str, to: Address | None = None) -> None:
         self.deliver(Delivery(address=to or self.address, text=text, tainted=self.tainted))
@@ -185,10 +194,13 @@ async def run_handler(
     long_work = asyncio.create_task(running.tell_of_long_work(), name=f"progress of {spec.type}")
     try:
         called = await env.foreign.call(
-            f"action {spec.type}", lambda: uncancelled(entry.run(running, dict(envelope.payload))), spec.timeout_s
+            f"action {spec.type}",
+            lambda: uncancelled(entry.run(running, dict(envelope.payload))),
+            spec.timeout_s,
+            spec.plugin,
         )
     finally:
-        running.over = True
+        running.end()
         long_work.cancel()
     outcome = _outcome_of(env, spec, called)
     if running.unknown and outcome.status is not OutcomeStatus.UNKNOWN:

@@ -18,6 +18,7 @@ from core.settings import (
     PromptSettings,
     RetentionSettings,
     Settings,
+    WatchdogSettings,
     load_settings,
 )
 
@@ -34,8 +35,10 @@ OF_THIS_MACHINE = {"REKKU_HOME": "`~/.rekku`", "REKKU_TIMEZONE": "the system's"}
 def test_the_page_and_the_settings_name_the_same() -> None:
     prompt = {f"prompt.{key}" for key in PromptSettings.model_fields}
     backup = {f"backup.{key}" for key in BackupSettings.model_fields}
-    tables = prompt | backup | {f"events.{key}" for key in EventSettings.model_fields}
-    assert ROWS.keys() - COMPONENT_KEYS == set(KEYS.values()) | tables | BUDGETS.keys() | RETENTION.keys()
+    events = {f"events.{key}" for key in EventSettings.model_fields}
+    watchdog = {f"watchdog.{key}" for key in WatchdogSettings.model_fields}
+    named = set(KEYS.values()) | prompt | backup | events | watchdog | BUDGETS.keys() | RETENTION.keys()
+    assert ROWS.keys() - COMPONENT_KEYS == named
     assert ROWS.keys() >= COMPONENT_KEYS
 
 
@@ -47,6 +50,11 @@ def _written(value: object) -> str:
     if isinstance(value, tuple):
         value = ",".join(value)
     return f"{value:g}" if isinstance(value, int | float) else f"`{value}`"
+
+
+@pytest.mark.parametrize("key", WatchdogSettings.model_fields)
+def test_the_defaults_of_the_watchdog_are_true(key: str) -> None:
+    assert ROWS[f"watchdog.{key}"] == _written(WatchdogSettings.model_fields[key].default)
 
 
 @pytest.mark.parametrize(("attribute", "key"), KEYS.items())

@@ -146,9 +146,9 @@ async def test_what_nobody_provides_cannot_be_chosen_and_is_done_without(kit: Ru
     await kit.interface.ask("/strategy one_step")
     assert "one_step" in (await kit.interface.ask("/strategy"))[0]
     component = next(c for c in kit.app.registry.components("plugin") if c.instance is loops(kit))
-    kit.app.registry.quarantine(component, "for the test")
+    await kit.app.plugins.control.quarantine(component.name, "for the test")
     kit.engine.then(("look", {"at": "it"}), message("seen"))
-    assert await kit.interface.ask("look") == ["seen"]
+    assert "seen" in await kit.interface.ask("look")
 
 
 async def test_it_is_kept_with_the_conversation_and_a_guest_cannot_choose_it(kit: RunningApp) -> None:

@@ -190,20 +190,30 @@ async def test_quarantine_takes_actions_and_hooks_out_of_use(tmp_path: Path, log
     body = f"@hook('extend_system_prompt')\nasync def say(self, turn, prompt):\n    return None\n{LOGGED.strip()}"
     registry = await loaded(tmp_path, {"a.py": plugin_source("x", head=HEAD, body=body)})
     assert len(registry.hooks) == 1
-    registry.quarantine(component(registry, "a"), "It blocked the event loop three times.")
+    registry.withhold(component(registry, "a"), ComponentState.QUARANTINED, "It blocked the event loop three times.")
     assert len(registry.generation) == 0
     assert len(registry.hooks) == 0
     await registry.stop_plugins()
     assert log == ["start a", "stop a"]
 
 
-async def test_a_degraded_plugin_stays_in_use(tmp_path: Path) -> None:
+async def test_a_degraded_plugin_is_not_called_and_comes_back(tmp_path: Path) -> None:
     registry = await loaded(tmp_path, {"a.py": plugin_source("x")})
-    registry.degrade(component(registry, "a"), "The service is away.")
-    assert component(registry, "a").state is ComponentState.DEGRADED
-    assert list(registry.generation) == ["x"]
-    registry.degrade(component(registry, "a"), "")
-    assert component(registry, "a").state is ComponentState.ACTIVE
+    plugin = component(registry, "a")
+    pinned = registry.generation["x"]
+    await registry.stop_plugin(plugin, ComponentState.DEGRADED, "The service is away.")
+    assert plugin.state.value == "degraded"
+    assert list(registry.generation) == []
+    assert "The service is away" in pinned.withdrawn
+    assert str(await registry.start_plugin(plugin, lambda: _says("still away"))) == "still away"
+    assert list(registry.generation) == []
+    assert await registry.start_plugin(plugin, lambda: _says("")) is None
+    assert plugin.state.value == "active"
+    assert pinned.withdrawn == ""
+
+
+async def _says(text: str) -> str:
+    return text
 
 
 async def test_a_service_is_found_and_withdrawn_with_its_plugin(tmp_path: Path) -> None:

@@ -42,6 +42,8 @@ def test_the_defaults(tmp_path: Path) -> None:
         "summary_tokens": 600,
         "context_tokens": 800,
         "per_plugin_context_chars": 600,
+        "catalogue_bytes": 6000,
+        "whole_actions": (),
     }
     assert not (tmp_path / ".rekku").exists(), "reading settings creates nothing"
 
