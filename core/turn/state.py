@@ -21,6 +21,7 @@ class Turn:
     """One turn. `steps`: committed. `replies` and `entries`: what an earlier run recorded of the open step.
 
     approved: the approval that this run continues with. grants: what was approved for the rest of the turn.
+    failure: the sentence with which it ended in place of what was asked, or "".
     tainted: a step of this run, even one that was not committed, saw text that the principal did not write.
     transformed: the hooks have seen the input in this run.
     undoes: what this turn takes back (the id of the compensation that it runs), or 0.
@@ -43,6 +44,7 @@ class Turn:
     tainted: bool = False
     transformed: bool = False
     failed: bool = False
+    failure: str = ""
     undoes: int = 0
     sent: list[tuple[int, str]] = field(default_factory=list)
 

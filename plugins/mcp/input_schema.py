@@ -121,7 +121,9 @@ class _Plain:
         if isinstance(all_of, list) and len(all_of) == 1 and isinstance(all_of[0], Mapping):
             schema = {**all_of[0], **{key: value for key, value in schema.items() if key != "allOf"}}
             return self.of(schema, depth, inside)
-        if any(key in schema for key in ("allOf", "not", "if", "prefixItems", "patternProperties", "dependentSchemas")):
+        if any(
+            key in schema for key in ("allOf", "not", "if", "prefixItems", "patternProperties", "dependentSchemas")
+        ):
             raise _CannotSay
         result = self._body(schema, depth, inside)
         said = schema.get("description")

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from core.ai_plugin_base import ActionContext, AIPluginBase, Untrusted, action
+from core.ai_plugin_base import AIPluginBase, Untrusted, action
 from core.contracts.deliveries import Health
 from core.contracts.errors import ActionFailed, DeclarationError
 from core.contracts.json import Json, JsonObject
@@ -44,9 +44,7 @@ class Mcp(AIPluginBase):
         await asyncio.to_thread(sdk)
         self._pins = Pins(self.context.kv)
         for name, config in configured.items():
-            self._servers[name] = McpServer(
-                name, config, clock=self.context.clock, told=self._told, said=self._said
-            )
+            self._servers[name] = McpServer(name, config, clock=self.context.clock, told=self._told, said=self._said)
         for server in self._servers.values():
             server.start()
         tries = [asyncio.ensure_future(server.first_try.wait()) for server in self._servers.values()]

@@ -120,7 +120,7 @@ class McpServer:
                     await self._told(self, tools)
                     self.first_try.set()
                     await self._serve(client)
-            except Exception as error:  # foreign code at the other end: whatever it does, it is away
+            except Exception as error:  # noqa: BLE001 - foreign code at the other end: whatever it does, it is away
                 self._away(error)
             finally:
                 self._gone()
@@ -144,7 +144,7 @@ class McpServer:
         )
 
     async def _serve(self, client: Any) -> None:
-        """Wait until the connection is lost or to be ended; list the tools again as often as they may have changed."""
+        """Wait until the connection ends; list the tools again as often as they may have changed."""
         listening = asyncio.create_task(self._listen(client), name=f"changes of MCP server {self.name}")
         try:
             while not (self._stopping.is_set() or self._lost.is_set()):

@@ -82,29 +82,20 @@ async def test_what_a_result_may_be() -> None:
 
 
 async def test_the_gate_has_the_last_word() -> None:
-    engine = ScriptedEngine(actions(("lab_echo", {"text": "x"})), message("denied"), message("hello"))
+    engine = ScriptedEngine(actions(("lab_echo", {"text": "x"})), message("denied"))
     server = TestServer()
-    async with connected(engine, server, permission="trainer", tools={"fail": {"permission": "user"}}) as (kit, _):
-        ordinary = {"user_id": "u", "chat_id": "u"}
-        kit.app.env.people.note(_principal("test:u"), _role("user"))
-        await kit.interface.ask("go", **ordinary)
+    settings = {"permission": "trainer", "tools": {"fail": {"permission": "anyone"}}}
+    async with (
+        served(server) as url,
+        running_app(engine=engine, access="open", **configured(lab={"url": url, **settings})) as kit,
+    ):
+        await until(kit, lambda: "lab_echo" in kit.app.registry.generation)
+        await kit.interface.ask("go", user_id="guest")
         assert server.calls == []
-        assert "lab_echo" not in engine.requests[0].system
-        assert "lab_fail" in engine.requests[0].system
+        assert "lab_echo" not in str(engine.requests[0].messages)
+        assert "lab_fail" in str(engine.requests[0])
         rows = await kit.rows("SELECT status FROM ledger WHERE action = 'lab_echo'")
         assert rows == [{"status": "denied"}]
-
-
-def _principal(text: str) -> Any:
-    from core.contracts.inputs import Principal
-
-    return Principal.parse(text)
-
-
-def _role(text: str) -> Any:
-    from core.contracts.inputs import Role
-
-    return Role(text)
 
 
 async def test_what_is_left_out_is_told_and_the_rest_works() -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import uvicorn
@@ -103,17 +104,30 @@ async def served(server: TestServer, port: int = 0) -> AsyncIterator[str]:
     config = uvicorn.Config(
         server.server.streamable_http_app(), host="127.0.0.1", port=port, log_level="critical", lifespan="on"
     )
-    http = uvicorn.Server(config)
-    http.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-    serving = asyncio.create_task(http._serve())
+    http = _Quiet(config)
+    serving = asyncio.create_task(http.serve())
     try:
-        async with asyncio.timeout(10):
-            while not http.started:
-                await asyncio.sleep(0.01)
+        await asyncio.wait_for(http.begun.wait(), 20)
         yield f"http://127.0.0.1:{http.servers[0].sockets[0].getsockname()[1]}/mcp"
     finally:
         http.should_exit = http.force_exit = True
         await serving
+
+
+class _Quiet(uvicorn.Server):
+    """Leaves the signals to the tests, and says when it has begun."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.begun = asyncio.Event()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.begun.set()
 
 
 async def serve_stdio() -> None:
