@@ -37,9 +37,9 @@ async def connected(
         yield kit, server
 
 
-async def until(kit: RunningApp, true: Any) -> None:
+async def until(kit: RunningApp, true: Any, timeout_s: float = WAIT_S) -> None:
     """Wait for what a server causes, moving the app's clock on."""
-    async with asyncio.timeout(WAIT_S):
+    async with asyncio.timeout(timeout_s):
         while not true():
             await kit.advance(1)
             await asyncio.sleep(0.02)
