@@ -42,7 +42,10 @@ _used = func.coalesce(replies.c.prompt_tokens, replies.c.prompt_bytes // _BYTES_
 
 
 def turns_before(conn: Any, principal: str, turn_id: int, since_ms: int) -> int:
-    """Return how many turns of a principal began before this one, at or after `since_ms`; commands and calls do not count."""
+    """Return how many turns of a principal began before this one, at or after `since_ms`.
+
+    Commands and calls do not count.
+    """
     statement = (
         select(func.count())
         .select_from(turns.join(inbox, inbox.c.id == turns.c.input_id))

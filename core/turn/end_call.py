@@ -1,4 +1,4 @@
-"""Calls of programs: which action one asks for, what there is for them to call, and how their caller hears the end."""
+"""Calls of programs: which action one asks for, what there is to call, and how a caller hears of the end."""
 
 from __future__ import annotations
 

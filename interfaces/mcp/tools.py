@@ -63,7 +63,7 @@ def _text(outcome: Outcome) -> str:
         case OutcomeStatus.AWAITING_APPROVAL:
             return (
                 f"It was not done: it waits for approval {outcome.approval_id}. {outcome.reason} A trainer gives it "
-                f"with /approve {outcome.approval_id} within 15 minutes; then it runs once, without being asked again."
+                f"with /approve {outcome.approval_id} within 15 minutes; then it runs once, by itself."
             )
         case OutcomeStatus.UNKNOWN:
             return f"It is not known whether it was done; do not simply repeat it. {outcome.reason}"

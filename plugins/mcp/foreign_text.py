@@ -8,7 +8,7 @@ LONGEST_REASON = 500
 
 
 def one_line(text: object, longest: int) -> str:
-    """Return a text without control, format and private characters, its blanks joined, cut at `longest` characters."""
+    """Return a text without control and format characters, its blanks joined, cut at `longest` characters."""
     words = "".join(c if c.isprintable() else " " for c in str(text)[: 20 * longest]).split()
     line = " ".join(words)
     return line if len(line) <= longest else f"{line[: longest - 1].rstrip()}…"
