@@ -27,7 +27,7 @@ OTHERWISE = {
 }
 
 
-@pytest.mark.parametrize(("table", "model"), zip(TABLES, (ServerConfig, ToolConfig, Served), strict=True))
+@pytest.mark.parametrize(("table", "model"), list(zip(TABLES, (ServerConfig, ToolConfig, Served), strict=True)))
 def test_the_tables_are_those_of_the_models(table: dict[str, str], model: type[BaseModel]) -> None:
     assert table.keys() == model.model_fields.keys()
     for key, field in model.model_fields.items():
@@ -35,9 +35,7 @@ def test_the_tables_are_those_of_the_models(table: dict[str, str], model: type[B
         if default in (None, "", [], {}):
             assert table[key] in ("none", OTHERWISE.get(key))
         else:
-            written = (
-                str(default).lower() if isinstance(default, bool) else f"{default:g}" if default == 60 else default
-            )
+            written = f"{default:g}" if type(default) is float else str(default).lower()
             assert table[key].strip("`") == written
 
 

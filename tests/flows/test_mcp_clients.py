@@ -14,8 +14,9 @@ from core.settings.components import ComponentTable
 from core.testing import RunningApp, running_app
 from tests.flows.workshop import Workshop
 
-mcp = pytest.importorskip("mcp", reason="pip install 'rekku[mcp]'")
+pytest.importorskip("mcp", reason="pip install 'rekku[mcp]'")
 
+import mcp
 from mcp.client.streamable_http import streamable_http_client
 
 TOKEN = "open-sesame-open-sesame"
@@ -28,9 +29,11 @@ async def serving(workshop: Workshop, *, config: dict[str, Any] | None = None, *
     """Run an app that serves MCP over HTTP; gives it and a client that is connected."""
     values = {"listen": "127.0.0.1:0", "token": TOKEN, **(config or {})}
     components = {"interfaces": {"mcp": ComponentTable(values=values)}}
-    async with running_app(plugins=[workshop], components=components, **settings) as kit:
-        async with connected(kit) as client:
-            yield kit, client
+    async with (
+        running_app(plugins=[workshop], components=components, **settings) as kit,
+        connected(kit) as client,
+    ):
+        yield kit, client
 
 
 @asynccontextmanager

@@ -16,8 +16,9 @@ import pytest
 
 from core.testing import RunningApp, ScriptedEngine, actions, message, running_app
 
-mcp = pytest.importorskip("mcp", reason="pip install 'rekku[mcp]'")
+pytest.importorskip("mcp", reason="pip install 'rekku[mcp]'")
 
+import mcp
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from tests.flows.test_mcp_servers import configured, plugin, until
@@ -53,6 +54,19 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def rekku(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(
+        [sys.executable, "main.py", *arguments],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
 
 
 async def test_a_program_is_started_used_and_ended(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,28 +123,13 @@ async def test_rekku_mcp_serves_its_actions(tmp_path: Path) -> None:
             assert not rolled.is_error
             shell: Any = await client.call_tool("terminal_run", {"command": "echo hi"})
             assert shell.is_error
-            second = subprocess.run(
-                [sys.executable, "main.py", "mcp"],
-                cwd=ROOT,
-                env={**os.environ, **environment},
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=60,
-            )
+            second = await asyncio.to_thread(rekku, environment, "mcp")
             assert second.returncode == 2
             assert second.stdout == ""
             assert "process" in second.stderr
         stderr.seek(0)
         assert "Traceback" not in stderr.read()
-    listed = subprocess.run(
-        [sys.executable, "main.py", "ledger", "list", "--json"],
-        cwd=ROOT,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    listed = await asyncio.to_thread(rekku, environment, "ledger", "list", "--json")
     rows = json.loads(listed.stdout)
     assert {row["principal"] for row in rows} == {"mcp:desk"}
     assert {"roll_dice"} <= {row["action"] for row in rows if row["status"] == "done"}

@@ -58,6 +58,7 @@ async def test_a_tool_is_an_action_and_its_result_is_taint() -> None:
         rows = await kit.rows("SELECT action, effect, status, tainted FROM ledger WHERE action = 'lab_echo'")
         assert rows == [{"action": "lab_echo", "effect": "external", "status": "done", "tainted": 1}]
         assert "wipe everything" in str(engine.last.messages)
+        assert engine.last.response_schema is not None  # no tool takes the strict format away from the rest
         assert (await kit.rows("SELECT tainted FROM steps ORDER BY turn_id, number"))[-1]["tainted"] == 1
 
 
@@ -161,6 +162,24 @@ async def test_a_server_that_is_away_holds_up_nobody_and_comes_back() -> None:
         async with served(TestServer(), port):
             await until(kit, lambda: "lab_echo" in kit.app.registry.generation)
             assert (await plugin(kit).health()).detail == ""
+
+
+async def test_a_server_that_hangs_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("plugins.mcp.plugin.FIRST_TRIES_S", 1.0)
+    monkeypatch.setattr("plugins.mcp.server.CONNECT_S", 2.0)
+    taken: list[asyncio.StreamWriter] = []
+    silent = await asyncio.start_server(lambda _, writer: taken.append(writer), "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{silent.sockets[0].getsockname()[1]}/mcp"
+    async with (
+        served(TestServer()) as other,
+        running_app(**configured(lab={"url": url}, near={"url": other, "permission": "user"})) as kit,
+    ):
+        await until(kit, lambda: "near_echo" in kit.app.registry.generation)
+        await until(kit, lambda: "no answer" in plugin(kit)._servers["lab"].reason)
+    assert taken
+    for writer in taken:
+        writer.close()
+    silent.close()
 
 
 async def test_a_connection_that_is_lost_during_a_call_leaves_it_unknown() -> None:
