@@ -22,8 +22,9 @@ Listen = Annotated[
 def mcp(listen: Listen = None) -> None:
     """Serve Rekku's actions to an MCP client.
 
-    It calls them as the principal of [interfaces.mcp]. The client starts this and speaks to it on standard input and output; the log goes to stderr. It ends when the
-    client closes its end, or at SIGTERM. Every call passes the same gate as anybody's and stands in the ledger.
+    It calls them as the principal of [interfaces.mcp]. The client starts this and speaks to it on standard input and
+    output; the log goes to stderr. It ends when the client closes its end, or at SIGTERM. Every call passes the same
+    gate as anybody's and stands in the ledger.
     """
     finish(lambda: _mcp(listen or ""))
 

@@ -137,6 +137,8 @@ class McpInterface(InterfaceBase):
 
     async def _call_tool(self, ctx: Any, params: Any) -> Any:
         async with self._slots:
+            if not self._flight.begun:
+                self._said = []
             self._flight.begun += 1
             try:
                 return result_of(await self._called(params.name, params.arguments or {}, _client_of(ctx)))

@@ -22,6 +22,10 @@ FIRST_RETRY_S = 1.0
 LONGEST_RETRY_S = 60.0
 REFRESH_S = 300.0
 STOPPING_S = 8.0
+SESSION_GONE = "Session terminated"
+HTTP_ERROR = "Server returned an error response"
+"""What the SDK says where an HTTP status is all that came back: a gateway's, say, behind which the tool has run."""
+
 MOST_PAGES = 20
 MOST_TOOLS = 200
 
@@ -92,7 +96,9 @@ class McpServer:
         try:
             return await client.call_tool(tool, arguments)
         except MCPError as error:
-            if error.code in (CONNECTION_CLOSED, REQUEST_TIMEOUT):
+            if error.message == SESSION_GONE:
+                self._lost.set()  # it has started anew and knows nothing of us, nor of this call
+            if error.code in (CONNECTION_CLOSED, REQUEST_TIMEOUT) or error.message == HTTP_ERROR:
                 self._lost.set()
                 raise ConnectionAbortedError(f"the MCP server {self.name} was lost during the call") from error
             said = one_line(error.message, LONGEST_REASON)
