@@ -36,7 +36,10 @@ class McpInterface(InterfaceBase):
     """
 
     name = "mcp"
-    Config = McpConfig
+
+    class Config(McpConfig):
+        """`[interfaces.mcp]`."""
+
     config: McpConfig
     limits: ClassVar[InterfaceLimits] = InterfaceLimits(markdown=True)
     for_people: ClassVar[bool] = False

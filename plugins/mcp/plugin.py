@@ -26,7 +26,9 @@ FIRST_TRIES_S = 5.0
 class Mcp(AIPluginBase):
     """Offers the tools of MCP servers as actions."""
 
-    Config = McpConfig
+    class Config(McpConfig):
+        """`[plugins.mcp]`."""
+
     config: McpConfig
 
     def __init__(self) -> None:

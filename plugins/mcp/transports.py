@@ -125,10 +125,12 @@ async def _http(config: ServerConfig) -> AsyncIterator[tuple[Any, Any]]:
     import httpx2
     from mcp.client.streamable_http import streamable_http_client
 
-    headers = {name: secret.get_secret_value() for name, secret in config.headers.items()}
+    from plugins.mcp.bounded_http import HEADERS, bound
+
+    headers = HEADERS | {name: secret.get_secret_value() for name, secret in config.headers.items()}
     timeout = httpx2.Timeout(HTTP_GRACE_S, read=max(300.0, config.timeout_s + HTTP_GRACE_S))
     async with (
-        httpx2.AsyncClient(headers=headers, timeout=timeout) as client,
+        httpx2.AsyncClient(headers=headers, timeout=timeout, event_hooks={"response": [bound]}) as client,
         streamable_http_client(config.url, http_client=client) as streams,
     ):
         yield streams

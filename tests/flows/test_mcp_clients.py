@@ -20,8 +20,8 @@ import mcp
 from mcp.client.streamable_http import streamable_http_client
 
 TOKEN = "open-sesame-open-sesame"
-USER = {"trainer_ids": frozenset({"test:trainer"}), "access": "open"}
-TRAINER = {"trainer_ids": frozenset({"test:trainer", "mcp:desk"})}
+USER: dict[str, Any] = {"trainer_ids": frozenset({"test:trainer"}), "access": "open"}
+TRAINER: dict[str, Any] = {"trainer_ids": frozenset({"test:trainer", "mcp:desk"})}
 
 
 @asynccontextmanager

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
 
+import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +17,7 @@ from core.contracts.actions import ActionSpec
 from core.registry import payload_schema
 from core.turn.stages.response_schema import response_schema
 from plugins.mcp.action_names import action_types
+from plugins.mcp.bounded_http import HEADERS, LARGEST_ANSWER, bound
 from plugins.mcp.config import McpConfig
 from plugins.mcp.foreign_text import described, one_line
 from plugins.mcp.input_schema import SchemaUnusable, arguments_of
@@ -171,7 +175,13 @@ def test_whatever_is_accepted_can_be_declared_and_said(properties: dict[str, Any
 
 def test_a_fingerprint_sees_every_word() -> None:
     def tool(**more: Any) -> Any:
-        base = {"name": "a", "title": None, "description": "b", "input_schema": {}, "annotations": None}
+        base: dict[str, Any] = {
+            "name": "a",
+            "title": None,
+            "description": "b",
+            "input_schema": {},
+            "annotations": None,
+        }
         return SimpleNamespace(**{**base, **more})
 
     changed = [tool(), tool(description="c"), tool(title="t"), tool(input_schema={"x": 1}), tool(name="d")]
@@ -197,3 +207,23 @@ def test_a_fingerprint_sees_every_word() -> None:
 def test_a_configuration_that_says_nothing_sound_is_refused(servers: Any) -> None:
     with pytest.raises(ValidationError):
         McpConfig(servers=servers)
+
+
+async def test_an_answer_is_bounded() -> None:
+    async def pieces(size: int) -> AsyncIterator[bytes]:
+        yield b"x" * size
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        assert request.headers["accept-encoding"] == "identity"
+        if request.url.path == "/packed":
+            return httpx2.Response(200, headers={"content-encoding": "gzip"}, content=gzip.compress(b"x" * 1000))
+        return httpx2.Response(200, content=pieces(int(request.url.path[1:])))
+
+    hooks = {"response": [bound]}
+    async with httpx2.AsyncClient(
+        transport=httpx2.MockTransport(answer), headers=HEADERS, event_hooks=hooks
+    ) as client:
+        assert len((await client.get(f"http://mcp/{LARGEST_ANSWER}")).content) == LARGEST_ANSWER
+        for path in (str(LARGEST_ANSWER + 1), "packed"):
+            with pytest.raises(httpx2.RemoteProtocolError):
+                await client.get(f"http://mcp/{path}")
