@@ -32,6 +32,8 @@ class InterfaceBase:
     limits: ClassVar[InterfaceLimits] = InterfaceLimits()
     attended: ClassVar[bool] = False
     """Somebody sits at it (a terminal): `rekku chat` starts it, `rekku run` does not."""
+    for_people: ClassVar[bool] = True
+    """People read what is sent there. Where programs do (False), nobody is asked for an approval."""
 
     name: str = ""
     context: PluginContext

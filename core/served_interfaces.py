@@ -14,6 +14,7 @@ from core.interface_base import InterfaceBase
 from core.registry.components import Component, ComponentState, Registry, Stage
 from core.services.foreign import ForeignCalls, Raised
 from core.turn.command_menus import tell_commands
+from core.turn.end_call import tell_calls
 from core.turn.environment import TurnEnvironment
 
 log = structlog.get_logger("rekku.app")
@@ -97,6 +98,7 @@ class ServedInterfaces:
             return  # not started: it only renders what the gateway sends
         interface.moved = moved
         tell_commands(interface, env)
+        tell_calls(interface, env)
         started = await self._foreign.call(
             f"start of interface {component.name}", lambda: interface.start(receive), START_S
         )

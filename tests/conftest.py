@@ -51,6 +51,7 @@ _LONG = {
     "tests/flows/test_health.py": "processes that serve",
     "tests/flows/test_malformed_texts.py": "every malformed text on every way",
     "tests/flows/test_plugin_commands.py": "commands that wait for a process",
+    "tests/flows/test_mcp_programs.py": "processes at both ends, and a library that takes seconds to import",
     "tests/flows/test_people_command.py": "every cell of every table",
     "tests/flows/test_reminder_sequences.py": "sequences that are played",
     "tests/flows/test_reminders_command.py": "many commands",

@@ -10,6 +10,7 @@ from core.commands import approvals, db, events, ledger, outbox, pairing, people
 from core.commands.chat import chat
 from core.commands.doctor import doctor
 from core.commands.health import health
+from core.commands.mcp import mcp
 from core.commands.replay import replay
 from core.commands.run import run
 from core.commands.terminal_text import PROGRAM, say
@@ -51,6 +52,7 @@ command_line.command("run")(run)
 command_line.command("replay")(replay)
 command_line.command("doctor")(doctor)
 command_line.command("health")(health)
+command_line.command("mcp")(mcp)
 command_line.add_typer(plugins.group, name="plugins")
 command_line.add_typer(policy.group, name="policy")
 command_line.add_typer(ledger.group, name="ledger")

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from core.contracts.inputs import Address
 from core.contracts.json import JsonObject
+from core.contracts.outcomes import Outcome
 
 DEFAULT_TIME_TO_LIVE_S = 24 * 3600
 
@@ -87,7 +88,8 @@ class Activity:
     """An ephemeral sign of life of a turn, for typing signs and spinners; nothing depends on it.
 
     ENDED carries the `result` ("complete", "awaiting_approval", "aborted" or "error"), the approvals that it
-    waits for, and comes after the turn's deliveries were sent or have failed.
+    waits for, and comes after the turn's deliveries were sent or have failed. outcome: at the end of a call, what
+    became of its action, as its caller may see it.
     """
 
     kind: ActivityKind
@@ -96,6 +98,7 @@ class Activity:
     text: str = ""
     result: str = ""
     approval_ids: tuple[str, ...] = ()
+    outcome: Outcome | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

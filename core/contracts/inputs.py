@@ -85,6 +85,13 @@ class InputKind(StrEnum):
     BUTTON = "button"
     DUE = "due"
     CONTINUATION = "continuation"
+    CALL = "call"
+    """A program asks for exactly one action: `data` is {"type": …, "payload": …}. Its calls run side by side."""
+
+    @property
+    def without_model(self) -> bool:
+        """Whether its turn is the one action that it asks for: no model is asked, and none sees what came of it."""
+        return self in (InputKind.COMMAND, InputKind.CALL)
 
 
 class Origin(StrEnum):
@@ -131,7 +138,8 @@ class Input:
     address: the chat it came from; replies go there, and it names the lane.
     addressed: False for talk in a group that is not meant for the assistant: it becomes history and starts no turn.
     not_before_ms: UTC milliseconds before which it must not run; 0 for at once.
-    data: what a button, a due reminder or a continuation carries. "message_id": the platform's own name of a message.
+    data: what a button, a due reminder, a continuation or a call carries. "trusted": whoever makes the call is known
+    to have read nothing but its principal's own words. "message_id": the platform's own name of a message.
     "edit_of": this is the new form of the earlier message of that `message_id`, or dedupe key where it has none; it
     takes its place while that waits, and is history afterwards.
     """
@@ -151,7 +159,12 @@ class Input:
 
     @property
     def tainted(self) -> bool:
-        """Whether it brings text that its principal did not write, and that is not known to be untainted."""
+        """Whether it brings text that its principal did not write, and that is not known to be untainted.
+
+        A call does: it is made by a program, mostly for a model that has read who knows what.
+        """
+        if self.kind is InputKind.CALL and self.data.get("trusted") is not True:
+            return True
         return any(not quoted.clean for quoted in self.quoted) or bool(self.attachments)
 
 

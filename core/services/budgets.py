@@ -46,7 +46,10 @@ _used = func.coalesce(replies.c.prompt_tokens, replies.c.prompt_bytes // _BYTES_
 
 
 def turns_before(conn: Any, principal: str, turn_id: int, since_ms: int) -> int:
-    """Return how many turns of a principal began before this one, at or after `since_ms`; commands do not count."""
+    """Return how many turns of a principal began before this one, at or after `since_ms`.
+
+    Commands and calls do not count.
+    """
     statement = (
         select(func.count())
         .select_from(turns.join(inbox, inbox.c.id == turns.c.input_id))
@@ -55,7 +58,7 @@ def turns_before(conn: Any, principal: str, turn_id: int, since_ms: int) -> int:
             turns.c.started_at_ms >= since_ms,
             turns.c.id < turn_id,
             turns.c.origin == literal_column("'user'"),
-            inbox.c.kind != InputKind.COMMAND.value,
+            inbox.c.kind.not_in([kind.value for kind in InputKind if kind.without_model]),
         )
     )
     return int(conn.execute(statement).scalar())

@@ -86,6 +86,8 @@ class People:
         """Return the private chats in which trainers can be asked, on the interfaces that run."""
         addresses = []
         for name, interface in sorted(self._interfaces().items()):
+            if not interface.for_people:
+                continue
             configured = {p.user_id for p in map(Principal.parse, self._trainer_ids) if p.interface == name}
             for user_id in sorted(configured | _local_trainers(interface)):
                 address = _private_address(interface, user_id)

@@ -124,7 +124,7 @@ class Acting:
             return instead
         asked = approval_request(self._turn, self._env, position, envelope, decision)
         questions = [] if asked is None else await self._prepared(asked.questions)
-        if asked is None or not questions:
+        if asked is None or not (questions or self._turn.input.kind is InputKind.CALL):
             return Outcome(
                 status=OutcomeStatus.DENIED, reason=f"{decision.reason} No trainer can be asked to approve it."
             )

@@ -30,14 +30,16 @@ def approval_request(
 ) -> ApprovalRequest | None:
     """Return what is asked of whom, or None when there is nobody to ask.
 
-    A trainer is asked where they asked; anyone else's action is put to every trainer's private chat.
+    A trainer is asked where they asked; anyone else's action is put to every trainer's private chat, and so is what
+    a program asks for, whoever its principal is: it waits even where no trainer can be reached right now.
     """
     principal = turn.input.principal
-    if turn.role is Role.TRAINER:
+    by_program = turn.input.kind is InputKind.CALL  # whoever is at the other end of it is not asked
+    if turn.role is Role.TRAINER and not by_program:
         addresses, approver = [turn.input.address], str(principal)
     else:
         addresses, approver = env.people.trainer_addresses(), approvals.ANY_TRAINER
-    if not addresses:
+    if not (addresses or by_program):
         return None
     approval = Approval(
         id=approvals.new_id(),
@@ -66,7 +68,7 @@ def approval_request(
     ttl_s = approvals.VALID_MS / 1000
     questions = [Delivery(address=address, text=text, buttons=buttons, ttl_s=ttl_s) for address in addresses]
     notices = []
-    if turn.input.address not in addresses:
+    if turn.input.address not in addresses and not by_program:
         waits = f"`{envelope.type}` has to be approved first. I have asked, and go on when it is."
         notices = [Delivery(address=turn.input.address, text=waits, ttl_s=ttl_s)]
     return ApprovalRequest(approval=approval, questions=questions, notices=notices)

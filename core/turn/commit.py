@@ -38,7 +38,7 @@ async def commit(turn: Turn, env: TurnEnvironment, result: StepResult, after: Ne
     if result.actions and result.tell and turn.input.kind is InputKind.COMMAND:
         result.tell = tell_outcome(result.actions[0].seen)  # its write may have failed since
     parts = await _prepared(turn, env, sentence or result.tell) if sentence or result.tell else []
-    parts += await unknown_notices(turn, env, result.actions, asker_is_told=turn.input.kind is InputKind.COMMAND)
+    parts += await unknown_notices(turn, env, result.actions, asker_is_told=turn.input.kind.without_model)
     lines = _masked(env, _lines(turn, result, sentence))
     failed = _has_failed(turn, result)
     state = "error" if failed else END_STATES.get(after, "")
@@ -66,7 +66,7 @@ async def commit(turn: Turn, env: TurnEnvironment, result: StepResult, after: Ne
     tell_written(env, turn, result.pending)
     turn.steps.append(Step(number=turn.number, actions=result.actions, tainted=result.tainted))
     turn.replies, turn.entries, turn.approved = (), (), None
-    turn.failed = failed
+    turn.failed, turn.failure = failed, sentence
     turn.sent += rows
     env.committed(rows)
     _tell(turn, env, lines, now_ms)
@@ -86,7 +86,7 @@ def _tell(turn: Turn, env: TurnEnvironment, lines: list[Line], now_ms: int) -> N
 
 def _has_failed(turn: Turn, result: StepResult) -> bool:
     """Whether a step ends its turn as failed: it came to nothing, or it was a command that was not done."""
-    if turn.input.kind is not InputKind.COMMAND:
+    if not turn.input.kind.without_model:
         return bool(result.failure)
     waits_or_done = (OutcomeStatus.DONE, OutcomeStatus.AWAITING_APPROVAL)
     return bool(result.failure) or any(action.outcome.status not in waits_or_done for action in result.actions)
@@ -118,6 +118,7 @@ async def abort(turn: Turn, env: TurnEnvironment, state: str, sentence: str) -> 
     # What stands in the tables counts: a commit may have been under way when the turn was stopped.
     record = await env.database.transact(settle)
     turn.steps = list(record.steps)
+    turn.failure = sentence
     begun = StepResult(
         actions=tuple(
             RecordedAction(envelope=entry.envelope, outcome=entry.outcome, ledger_id=entry.row_id)
@@ -167,6 +168,8 @@ async def abort(turn: Turn, env: TurnEnvironment, state: str, sentence: str) -> 
 
 
 async def _prepared(turn: Turn, env: TurnEnvironment, sentence: str) -> list[tuple[Part, float]]:
+    if turn.input.kind is InputKind.CALL:
+        return []  # its caller is told by the end of the turn
     try:
         return await env.outgoing.prepare(turn.context(), Delivery(address=turn.input.address, text=sentence))
     except CannotDeliver:
@@ -181,12 +184,13 @@ def _masked(env: TurnEnvironment, lines: list[Line]) -> list[Line]:
 def _lines(turn: Turn, result: StepResult, sentence: str) -> list[Line]:
     """Return the rows of history of a step: what was said to it with its first, then what it said and did."""
     said = [line for _, lines in sorted(result.said.items()) for line in lines]
-    if turn.input.kind is InputKind.COMMAND:
+    if turn.input.kind.without_model:
         # The model is told of a command as one of the things that were done, not in its own form.
         done = [
             ledger.summary_line(action) for action in result.actions if not action.envelope.type.startswith("core_")
         ]
-        told = Line(role="actions", text=f"{turn.input.text}: {'; '.join(done)}", tainted=result.tainted)
+        asked = turn.input.text or f"called by {turn.input.author_name or turn.input.principal}"
+        told = Line(role="actions", text=f"{asked}: {'; '.join(done)}", tainted=result.tainted)
         return [told, *said] if done else []
     lines = []
     if turn.number == 0 and turn.approved is None:

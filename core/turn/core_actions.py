@@ -186,7 +186,8 @@ class CoreActions(AIPluginBase):
 
         ctx.write(write)
         lane = Address.parse(approval.lane)
-        if lane != ctx.address:
+        there = self._env().outgoing.interfaces().get(lane.interface)
+        if lane != ctx.address and there is not None and there.for_people:
             ctx.send(f"A trainer has denied {approval.envelope.type}.", to=lane)
         return f"Denied: {approval.envelope.type}."
 

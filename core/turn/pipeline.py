@@ -21,7 +21,8 @@ from core.turn.commit import abort, commit, fail_action
 from core.turn.compose_reminder import composed_text, is_composed, literal_text
 from core.turn.converse import Conversation
 from core.turn.decide import decide
-from core.turn.environment import Generation, TurnEnvironment
+from core.turn.end_call import called_action
+from core.turn.environment import Entry, Generation, TurnEnvironment
 from core.turn.follow_strategy import planned, write_plan
 from core.turn.gather import CatalogueTextCache, gather
 from core.turn.refuse import refusal, refuse
@@ -86,6 +87,8 @@ async def take_step(turn: Turn, env: TurnEnvironment, cache: CatalogueTextCache)
         return await act(turn, env, generation, (turn.approved.envelope,), tainted, refused)
     if turn.input.kind is InputKind.COMMAND:
         return await take_command(turn, env, generation)
+    if turn.input.kind is InputKind.CALL:
+        return await take_asked(turn, env, generation, generation.for_model, called_action(turn.input))
     if is_composed(turn.input) and turn.number == 0:
         text, tainted = await composed_text(turn, env)
         return await act(turn, env, generation, (message(text),), tainted)
@@ -201,13 +204,25 @@ async def take_command(turn: Turn, env: TurnEnvironment, generation: Generation)
     read = read_command(turn.input.text, generation.commands)
     if isinstance(read, ActionEnvelope) and read.type == UNDO_ACTION:
         read = await what_is_undone(turn, env)
+    return await take_asked(turn, env, generation, generation, read)
+
+
+async def take_asked(
+    turn: Turn,
+    env: TurnEnvironment,
+    generation: Generation,
+    offered: Mapping[str, Entry],
+    read: ActionEnvelope | CommandError,
+) -> StepResult:
+    """Take the one step of an action of those `offered` that was asked for as it is, by a command or a call."""
+    tainted = turn.input.tainted if turn.input.kind is InputKind.CALL else False
     if isinstance(read, CommandError):
-        return StepResult(failure=read.sentence)
-    checked = validate_actions(ParsedReply(actions=(read,)), generation)
-    checked = await check_actions(checked, generation, check_call(env))
+        return StepResult(failure=read.sentence, tainted=tainted)
+    checked = validate_actions(ParsedReply(actions=(read,)), offered)
+    checked = await check_actions(checked, offered, check_call(env))
     if not checked.valid:
-        return StepResult(failure=" ".join(error.message for error in checked.errors))
-    return await act(turn, env, generation, [action for action in checked.actions if action is not None], False)
+        return StepResult(failure=" ".join(error.message for error in checked.errors), tainted=tainted)
+    return await act(turn, env, generation, [action for action in checked.actions if action is not None], tainted)
 
 
 async def read_reply(text: str) -> ParsedReply:
@@ -254,7 +269,7 @@ async def decide_and_commit(turn: Turn, env: TurnEnvironment, result: StepResult
                 step, max_steps=env.limits.max_steps, before=turn.steps[-1] if turn.approved is not None else None
             )
         )
-        if (turn.input.kind is InputKind.COMMAND or result.ends) and after is not Next.WAIT:
+        if (turn.input.kind.without_model or result.ends) and after is not Next.WAIT:
             after = Next.END  # its user has seen the outcome; there is no model to see it
         try:
             await commit(turn, env, result, after)

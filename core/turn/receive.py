@@ -153,7 +153,7 @@ class Receiver:
     def _classified(self, input: Input) -> tuple[Input, bool]:
         """Tell commands from messages, by the principal's own words alone."""
         if input.kind not in (InputKind.MESSAGE, InputKind.COMMAND, InputKind.BUTTON):
-            return input, False
+            return input, input.kind is InputKind.CALL
         text = str(input.data.get("command", "")) if input.kind is InputKind.BUTTON else input.text
         name = command_name(text.strip())
         if not name:
@@ -175,12 +175,13 @@ def _masked(input: Input, masker: Masker) -> Input:
     """Return an input without secrets of the installation, which somebody may have pasted."""
     text = masker.text(input.text)
     quoted = tuple(dataclasses.replace(one, text=masker.text(one.text)) for one in input.quoted)
-    if text == input.text and quoted == input.quoted:
+    data = masker.value(input.data) if input.kind is InputKind.CALL else input.data
+    if text == input.text and quoted == input.quoted and data == input.data:
         return input
-    return dataclasses.replace(input, text=text, quoted=quoted)
+    return dataclasses.replace(input, text=text, quoted=quoted, data=data)
 
 
-FROM_OUTSIDE = (InputKind.MESSAGE, InputKind.COMMAND, InputKind.BUTTON)
+FROM_OUTSIDE = (InputKind.MESSAGE, InputKind.COMMAND, InputKind.BUTTON, InputKind.CALL)
 
 
 def _refuse_malformed(input: Input) -> None:

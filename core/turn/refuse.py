@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from core.contracts.inputs import InputKind, Origin, Role
+from core.contracts.inputs import Origin, Role
 from core.services import approvals, budgets, inbox, ledger
 from core.services.budgets import DAY_MS, HOUR_MS, RoleBudget
 from core.services.notices import Notice
@@ -72,7 +72,7 @@ async def refuse(turn: Turn, env: TurnEnvironment, refusal: Refusal) -> None:
 def _is_counted(turn: Turn) -> bool:
     """Whether a turn begins with an engine call: a command, or what has begun already, does not."""
     begun = turn.number > 0 or bool(turn.replies) or turn.approved is not None
-    return not begun and turn.input.kind is not InputKind.COMMAND
+    return not begun and not turn.input.kind.without_model
 
 
 def _used_up(conn: Any, turn: Turn, budget: RoleBudget, now_ms: int) -> Refusal | None:

@@ -305,6 +305,7 @@ def test_plugins_list(home: Path) -> None:
         "broken": "failed",
         "dice": "disabled",
         "event": "ok",
+        "mcp": "ok",
         "message": "ok",
         "noisy": "failed",
         "terminal": "ok",
