@@ -146,6 +146,9 @@ class AIPluginBase:
     requires: ClassVar[tuple[str, ...]] = ()
     """Names of plugins that must have started before this one."""
 
+    isolation: ClassVar[str] = ""
+    """"process" runs the plugin in a process of its own; see docs/plugins/isolation.md. Write it as a plain text."""
+
     context: PluginContext
     config: Any
 

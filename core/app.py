@@ -19,6 +19,7 @@ from core.core_jobs import core_jobs
 from core.engine_base import EngineBase
 from core.engine_choice import choose_engines
 from core.interface_base import InterfaceBase
+from core.isolation.host import IsolationHost
 from core.ownership import ALL_DUTIES, Duty, Ownership
 from core.registry.components import Registry
 from core.registry.discovery import Found, discover
@@ -108,6 +109,11 @@ class App:
             foreign=self.foreign,
             redeclare=lambda name: self.registry.redeclare(name),
         )
+        self.isolation = IsolationHost(
+            clock=self.clock,
+            config_for=lambda kind, name: settings.component(f"{kind}s", name),
+            registry=lambda: self.registry,
+        )
         self.registry = Registry(
             foreign=self.foreign,
             clock=self.clock,
@@ -117,6 +123,7 @@ class App:
             release_context=self.host.release_context,
             on_change=self.host.component_changed,
             learn_secret=self.masker.learn,
+            isolate=self.isolation.isolate,
         )
         self.periodic = self.host.periodic
         self._served = ServedInterfaces(
@@ -205,6 +212,7 @@ class App:
         if (gone := self._ownership.predecessors) is not None:
             await self.database.transact(lambda conn: _expire_leases(conn, gone), durable=False)
         self._stack.push_async_callback(self._cancel_jobs)
+        self._stack.push_async_callback(self.isolation.close)
         await self.load()
         self._engines = self.choose_engines()
         self._stack.push_async_callback(self._engines.stop)

@@ -14,8 +14,8 @@ from core.contracts.services import Clock, PluginContext
 from core.own_thread import in_own_thread
 from core.registry.catalogue import CatalogueEntry, Generation, build_entries
 from core.registry.component import Component, ComponentState, Stage
-from core.registry.configuration import ComponentTable, secrets_of
-from core.registry.discovery import PACKAGES, Found
+from core.registry.configuration import ComponentTable
+from core.registry.discovery import Found
 from core.registry.loading import Loading
 from core.registry.reasons import reason_of
 from core.registry.shared_services import SharedServices
@@ -47,6 +47,7 @@ class Registry:
         release_context: Callable[[str, str], Awaitable[None]] | None = None,
         on_change: Callable[[Component], None] | None = None,
         learn_secret: Callable[[str, str], None] = lambda name, value: None,
+        isolate: Callable[[Found], Callable[[Loading], Awaitable[None]] | None] = lambda found: None,
         load_timeout_s: float = LOAD_TIMEOUT_S,
         start_timeout_s: float = START_TIMEOUT_S,
         stop_timeout_s: float = STOP_TIMEOUT_S,
@@ -55,7 +56,7 @@ class Registry:
 
         release_context: gives back what a context holds (its background jobs) once its component has stopped or
         failed to start. on_change: told of every new state. learn_secret: told of each secret (name, value) in
-        the configuration of a component. The time-outs are seconds for one component.
+        the configuration of a component. isolate: returns what loads a component elsewhere than here, or None. The time-outs are seconds for one component.
         """
         self._foreign = foreign
         self._clock = clock
@@ -64,6 +65,7 @@ class Registry:
         self._release_context = release_context
         self._on_change = on_change
         self._learn_secret = learn_secret
+        self._isolate = isolate
         self._load_timeout_s = load_timeout_s
         self._start_timeout_s = start_timeout_s
         self._stop_timeout_s = stop_timeout_s
@@ -187,7 +189,9 @@ class Registry:
         loading = Loading(found=found, config_for=self._config_for)
         label = f"loading {found.name}"
         answer: Returned[None] | Raised
-        answer = await self._foreign.call(label, lambda: in_own_thread(loading.run, label), self._load_timeout_s)
+        elsewhere = self._isolate(found)
+        load = partial(in_own_thread, loading.run, label) if elsewhere is None else partial(elsewhere, loading)
+        answer = await self._foreign.call(label, load, self._load_timeout_s)
         component.name = loading.name or found.name
         if isinstance(answer, Raised):
             error = answer.error
@@ -203,7 +207,7 @@ class Registry:
             self._fail(component, Stage.DECLARATION, taken)
             return
         component.instance, component.config = loading.instance, loading.config
-        for name, value in secrets_of(loading.config, f"{PACKAGES[component.kind]}.{component.name}"):
+        for name, value in loading.secrets:
             self._learn_secret(name, value)
         component.requires = loading.requires
         component.entries, component.hooks = loading.entries, loading.hooks

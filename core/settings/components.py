@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 
 from core.contracts.json import Json, JsonObject
 from core.settings.expansion import Expansion
+from core.settings.problems import did_you_mean
 from core.settings.secrets import SHORTEST_SECRET, secret_values
 
+ISOLATIONS = ("process", "none")
+LEAST_MEMORY_MB = 128
 COMPONENT_KINDS = ("plugins", "interfaces", "engines")
 
 
@@ -17,13 +20,18 @@ class ComponentTable:
 
     values: its own keys, expanded, to be checked against its `Config`. error: why the table cannot be used, which
     concerns that component alone; "" when it can. enabled: `enabled`. priority: `priority`, where the hooks of a
-    plugin stand among those of others (lower first); None leaves it to the plugin.
+    plugin stand among those of others (lower first); None leaves it to the plugin. isolation: "process" or "none",
+    whether a plugin runs in a process of its own; None leaves it to the plugin. process_memory_mb (MiB) and
+    process_cpu_s (seconds in any minute) are what that process may use; None: the defaults.
     """
 
     values: JsonObject = field(default_factory=dict, repr=False)
     error: str = ""
     enabled: bool = True
     priority: int | None = None
+    isolation: str | None = None
+    process_memory_mb: int | None = None
+    process_cpu_s: float | None = None
 
 
 def read_component(place: str, table: Json, expansion: Expansion) -> ComponentTable:
@@ -47,4 +55,22 @@ def read_component(place: str, table: Json, expansion: Expansion) -> ComponentTa
     if priority is not None and (isinstance(priority, bool) or not isinstance(priority, int)):
         errors.append(f"[{place}]: priority must be a whole number, without quotes.")
         priority = None
-    return ComponentTable(values=values, error=" ".join(errors), enabled=enabled, priority=priority)
+    isolation = _isolation(place, values, errors) if place.startswith("plugins.") else {}
+    return ComponentTable(values=values, error=" ".join(errors), enabled=enabled, priority=priority, **isolation)
+
+
+def _isolation(place: str, values: JsonObject, errors: list[str]) -> JsonObject:
+    """Take what is said of a plugin's own process out of the table; what is wrong with it is added to `errors`."""
+    isolation = values.pop("isolation", None)
+    if isolation is not None and isolation not in ISOLATIONS:
+        cure = did_you_mean(str(isolation), ISOLATIONS) or f"Write one of {', '.join(ISOLATIONS)}."
+        errors.append(f"[{place}]: isolation cannot be {isolation!r}. {cure}")
+        isolation = None
+    found: JsonObject = {"isolation": isolation}
+    for key, least, kinds in (("process_memory_mb", LEAST_MEMORY_MB, int), ("process_cpu_s", 1, (int, float))):
+        value = values.pop(key, None)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, kinds) or not value >= least):
+            errors.append(f"[{place}]: {key} must be a number from {least} up, without quotes.")
+            value = None
+        found[key] = value
+    return found
