@@ -62,6 +62,7 @@ def _guard(worker: int, life_fd: int) -> None:
     for fd in (1, 2):
         os.close(fd)  # the worker's end is to be the end of what it prints
     life = socket.socket(fileno=life_fd)
+    life.set_inheritable(False)
     poll = select.poll()
     poll.register(life, select.POLLIN | select.POLLHUP)
     life.send(f"{worker} ".encode())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -45,9 +46,7 @@ class LivingChild:
         self._wanted = True
         self._lines = Allowance()
         self.process = PluginProcess(limits)
-        self.peer = Peer(
-            self.process.connection, serve=serve, told=self._heard, unanswered=self._swallowed
-        )
+        self.peer = Peer(self.process.connection, serve=serve, told=self._heard, unanswered=self._swallowed)
         self._life = self.peer.loop.create_task(self._live(), name=f"isolation: {name}")
         self._life.add_done_callback(lambda _: self._surely_ended())
 
@@ -119,14 +118,17 @@ class LivingChild:
                 self.kill(reason)
                 return
             if ping is None and now - pinged_at >= PING_EVERY_S:
-                ping, pinged_at = asyncio.create_task(self.peer.call("ping")), now
+                ping, pinged_at = asyncio.create_task(self._ping()), now
             elif ping is not None and ping.done():
-                ping.cancelled() or ping.exception()
                 ping = None
             elif ping is not None and now - pinged_at > PONG_WITHIN_S:
                 ping.cancel()
                 self.kill(f"it did not answer for {PONG_WITHIN_S:g} s")
                 return
+
+    async def _ping(self) -> None:
+        with contextlib.suppress(Exception):  # that it was answered is what counts; a death is told elsewhere
+            await self.peer.call("ping")
 
     def _over(self, now: float, seen: deque[tuple[float, float]]) -> str:
         """Return which bound it has gone over, or ""."""

@@ -101,7 +101,7 @@ def _made(kind: Json, rest: list[Json], depth: int) -> Any:
             return tuple(_decode(item, depth - 1) for item in items)
         case "set", [list() as items]:
             return frozenset(_decode(item, depth - 1) for item in items)
-        case ("datetime" | "date" | "time"), [str() as text]:
+        case (("datetime" | "date" | "time"), [str() as text]):
             return _TIMES[kind].fromisoformat(text)
     raise CannotCross(f"{kind!r:.40} is no kind of value")
 

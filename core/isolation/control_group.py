@@ -27,9 +27,7 @@ class ControlGroup:
         name = f"{PREFIX}{os.getpid()}-{secrets.token_hex(4)}"
         for controllers, own in _memberships():
             unified = not controllers
-            wanted = {
-                _FILES[one][unified]: value for one, value in bounds.items() if unified or one in controllers
-            }
+            wanted = {_FILES[one][unified]: value for one, value in bounds.items() if unified or one in controllers}
             if wanted and (directory := _made(own / name, wanted)) is not None:
                 self._directories.append(directory)
 

@@ -183,8 +183,8 @@ class Peer:
         except (ValueError, RecursionError) as error:
             raise ProtocolBroken("a message that is no JSON") from error
         match frame:
-            case {"answer": int() as id_, **rest}:
-                self._answered(id_, rest)
+            case {"answer": int() as id_}:
+                self._answered(id_, frame)
             case {"call": int() as id_, "name": str() as name, "with": list() as args}:
                 if len(self._running) >= MOST_OPEN_CALLS or id_ in self._running:
                     raise ProtocolBroken(f"more than {MOST_OPEN_CALLS} calls at once")
@@ -199,17 +199,17 @@ class Peer:
             case _:
                 raise ProtocolBroken("a message of no known kind")
 
-    def _answered(self, id_: int, rest: JsonObject) -> None:
+    def _answered(self, id_: int, frame: JsonObject) -> None:
         if (timer := self._cancelled.pop(id_, None)) is not None:
             timer.cancel()
         future = self._waiting.pop(id_, None)
         if future is None or future.done():
             return
-        if "error" in rest:
-            future.set_exception(decode_error(rest["error"]))
+        if "error" in frame:
+            future.set_exception(decode_error(frame["error"]))
             return
         try:
-            future.set_result(decode(rest.get("value")))
+            future.set_result(decode(frame.get("value")))
         except CannotCross as error:
             future.set_exception(error)
 

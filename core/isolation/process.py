@@ -69,7 +69,7 @@ class PluginProcess:
         return usage_below(self.pid)
 
     async def end(self) -> str:
-        """End all of it; return how the plugin's process ended, "exit 3" or "signal 11", "" when that is not known."""
+        """End all of it; return how the plugin's process ended: "exit 3", "signal 11", "" if not known."""
         try:
             return await asyncio.to_thread(self.end_now)
         except RuntimeError:  # the event loop is ending and has no threads any more

@@ -31,7 +31,8 @@ def _said(file: Path) -> Iterator[str]:
     for node in tree.body:
         for statement in node.body if isinstance(node, ast.ClassDef) else ():
             match statement:
-                case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=str() as said)) | ast.AnnAssign(
-                    target=ast.Name(id=name), value=ast.Constant(value=str() as said)
+                case (
+                    ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=str() as said))
+                    | ast.AnnAssign(target=ast.Name(id=name), value=ast.Constant(value=str() as said))
                 ) if name == ATTRIBUTE:
                     yield said

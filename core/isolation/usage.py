@@ -15,7 +15,7 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """processes: how many. memory_bytes: resident, what is shared among them counted once. cpu_s: since they began."""
+    """processes: how many. memory_bytes: resident, what they share counted once. cpu_s: since they began."""
 
     processes: int
     memory_bytes: int

@@ -40,6 +40,8 @@ CONFIG_S = 20.0
 def serve(connection: socket.socket) -> None:
     """Serve until Rekku closes the connection; then the process is to end."""
     connection.setblocking(False)
+    connection.set_inheritable(False)
+    os.environ.pop("PYTHONPATH", None)  # it was for finding this program, not what the plugin starts
     with contextlib.suppress(OSError):
         asyncio.run(_serve(connection))
     sys.stdout.flush()
@@ -88,7 +90,7 @@ class Worker:
     async def do_load(self, version: int, given: JsonObject) -> Json:
         """Load the plugin; return what it declares, or the stage and the reason of its failure."""
         if version != VERSION:
-            return {"failed": ["import", "Rekku was replaced by another version while it ran: start it again.", False]}
+            return {"failed": ["import", "Rekku was replaced while it ran: start it again.", False]}
         sys.path[:] = [*dict.fromkeys([*given["sys_path"], *sys.path])]
         folder = Path(given["folder"]) if given["folder"] else None
         kind, value = given["reference"]
@@ -219,5 +221,3 @@ def _shown(value: Any) -> Json:
     if value is None or isinstance(value, bool | int | float):
         return value
     return str(value)[:4000]
-
-

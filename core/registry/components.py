@@ -56,7 +56,8 @@ class Registry:
 
         release_context: gives back what a context holds (its background jobs) once its component has stopped or
         failed to start. on_change: told of every new state. learn_secret: told of each secret (name, value) in
-        the configuration of a component. isolate: returns what loads a component elsewhere than here, or None. The time-outs are seconds for one component.
+        the configuration of a component. isolate: returns what loads a component elsewhere than here, or
+        None. The time-outs are seconds for one component.
         """
         self._foreign = foreign
         self._clock = clock

@@ -17,8 +17,8 @@ class ComponentTable(Protocol):
     """What the settings say of one component.
 
     values: its own keys, expanded. error: why they cannot be used (a missing variable, say), or "". priority: where
-    its hooks stand among those of others, in place of what it declares itself; None leaves them there. isolation: "process"
-    or "none"; None leaves it to the plugin.
+    its hooks stand among those of others, in place of what it declares itself; None leaves them there. isolation:
+    "process" or "none"; None leaves it to the plugin.
     """
 
     @property

@@ -144,7 +144,7 @@ def placed(hooks: list[HookBinding], table: ComponentTable) -> list[HookBinding]
 
 
 def check_isolation(name: str, instance: object, table: ComponentTable) -> None:
-    """Raise DeclarationError where a plugin is loaded here that is to run in a process of its own, or says nonsense."""
+    """Raise DeclarationError where a plugin that is to run in a process of its own is loaded here."""
     if table.isolation == "none":
         return
     wanted = getattr(instance, "isolation", "") or ""
@@ -153,7 +153,7 @@ def check_isolation(name: str, instance: object, table: ComponentTable) -> None:
     if wanted == "process":
         raise DeclarationError(
             f'{name} wants isolation = "process", which could not be read without running it.',
-            cure=f'Write it as a text in the class itself, or under [plugins.{name}] in rekku.toml.',
+            cure=f"Write it as a text in the class itself, or under [plugins.{name}] in rekku.toml.",
         )
     if table.isolation is not None:
         raise DeclarationError(

@@ -84,6 +84,7 @@ class Table:
     error: str = ""
     enabled: bool = True
     priority: int | None = None
+    isolation: str | None = None
 
 
 @dataclass(slots=True, kw_only=True)
