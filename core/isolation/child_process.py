@@ -139,7 +139,8 @@ class LivingChild:
         while len(seen) > 1 and now - seen[1][0] >= CPU_WINDOW_S:
             seen.popleft()
         used_s = usage.cpu_s - seen[0][1]
-        if usage.memory_bytes > self._limits.memory_mb * MIB:
+        most_bytes = self._limits.memory_mb * MIB
+        if usage.memory_bytes > most_bytes and self.process.memory_bytes() > most_bytes:
             return f"it used more than {self._limits.memory_mb} MiB of memory"
         if usage.processes > self._limits.processes:
             return f"it started more than {self._limits.processes} processes"

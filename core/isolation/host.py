@@ -6,6 +6,7 @@ import importlib.util
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from types import ModuleType
 
 import structlog
 
@@ -59,7 +60,7 @@ class IsolationHost:
         path = _source_of(found)
         if chosen is None and path is not None:
             chosen = isolation_in(path)
-        if chosen is None and isinstance(found.given, type):
+        if chosen is None and found.given is not None and not isinstance(found.given, ModuleType):
             chosen = str(getattr(found.given, "isolation", ""))
         return self._load if chosen == PROCESS else None
 
@@ -163,6 +164,8 @@ class IsolationHost:
 
 def _source_of(found: Found) -> Path | None:
     """Return the file or folder of a plugin that was found, without importing it."""
+    if isinstance(found.given, ModuleType):
+        return Path(file) if (file := getattr(found.given, "__file__", None)) else None
     if found.reference is None:
         return None
     kind, value = found.reference

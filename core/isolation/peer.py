@@ -7,6 +7,7 @@ or `{"answer": id, "error"}`; `{"cancel": id}`; or `{"tell": name, "with"}`, whi
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
 import socket
@@ -143,9 +144,15 @@ class Peer:
             raise CannotCross(f"it is larger than {MAX_MESSAGE // 1024 // 1024} MiB")
         if self._backlog_bytes + len(body) > MAX_BACKLOG:
             raise PluginProcessDied("the plugin's process does not read what it is sent")
-        self._backlog.append(_HEADER.pack(len(body)) + body)
-        self._backlog_bytes += len(body)
-        self._more.set()
+        rest = _HEADER.pack(len(body)) + body
+        if not self._backlog_bytes:
+            # At once where it fits, which it mostly does: that saves a round of the event loop.
+            with contextlib.suppress(OSError):
+                rest = rest[self._connection.send(rest) :]
+        if rest:
+            self._backlog.append(rest)
+            self._backlog_bytes += len(rest)
+            self._more.set()
 
     async def _write(self) -> None:
         while True:
@@ -157,7 +164,7 @@ class Peer:
                     await self._loop.sock_sendall(self._connection, frame)
                 except OSError:
                     return  # the reading side finds out, and says so
-                self._backlog_bytes -= len(frame) - _HEADER.size
+                self._backlog_bytes -= len(frame)
 
     async def _read(self) -> None:
         buffer = bytearray()

@@ -8,6 +8,7 @@ import os
 import socket
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,6 @@ from core.services.hooks import COLLECTS
 from core.services.json_results import json_result
 from core.services.periodic import jobs_of
 from core.services.sync_or_async import invoke
-from core.settings.components import ComponentTable
 
 CONFIG_S = 20.0
 
@@ -56,6 +56,17 @@ async def _serve(connection: socket.socket) -> None:
         cache_logger_on_first_use=False,
     )
     await worker.peer.run()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnTable:
+    """The `ComponentTable` of this plugin. The settings of Rekku are not imported here: they take a while."""
+
+    values: JsonObject
+    error: str
+    enabled: bool
+    priority: int | None
+    isolation: str | None = None
 
 
 class Worker:
@@ -103,10 +114,10 @@ class Worker:
         )
         loop = asyncio.get_running_loop()
 
-        def table_for(kind: str, name: str) -> ComponentTable:
+        def table_for(kind: str, name: str) -> OwnTable:
             asking = asyncio.run_coroutine_threadsafe(self.peer.call("config", name), loop)
             values, error, enabled, priority = asking.result(CONFIG_S)
-            return ComponentTable(values=values, error=error, enabled=enabled, priority=priority)
+            return OwnTable(values=values, error=error, enabled=enabled, priority=priority)
 
         loading = Loading(found=found, config_for=table_for, isolated=True)
         try:

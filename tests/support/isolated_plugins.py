@@ -89,7 +89,8 @@ class Zoo(AIPluginBase):
     async def garble(self) -> str:
         """Write what is no protocol where the protocol is."""
         for name in os.listdir("/proc/self/fd"):
-            if int(name) > 2 and os.readlink("/proc/self/fd/" + name).startswith("socket:"):
+            link = "/proc/self/fd/" + name
+            if int(name) > 2 and os.path.lexists(link) and os.readlink(link).startswith("socket:"):
                 os.write(int(name), b"\\xff" * 64)
         await asyncio.sleep(3600)
 
