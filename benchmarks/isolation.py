@@ -48,7 +48,9 @@ async def measured(home: Path, calls: int) -> JsonObject:
     async with App(Settings(home=home, engine=("offline",), timezone="UTC", components=components)) as app:
         outside = app.registry.get("plugin", "outside")
         inside = app.registry.get("plugin", "inside")
-        assert outside is not None and inside is not None and isinstance(outside.instance, IsolatedPlugin)
+        assert outside is not None
+        assert inside is not None
+        assert isinstance(outside.instance, IsolatedPlugin)
         figures: JsonObject = {"calls": calls}
         for size in (10, 10_000, 1_000_000):
             payload = {"text": "x" * size}

@@ -47,6 +47,7 @@ _LONG = {
     "tests/flows/test_canaries.py": "a real process, made to fail in many ways",
     "tests/flows/test_database_commands.py": "servers, their tools, and kills",
     "tests/flows/test_erasure.py": "interrupted everywhere",
+    "tests/flows/test_isolation.py": "processes of plugins",
     "tests/flows/test_health.py": "processes that serve",
     "tests/flows/test_malformed_texts.py": "every malformed text on every way",
     "tests/flows/test_people_command.py": "every cell of every table",

@@ -96,7 +96,7 @@ class IsolationHost:
             works=self._told,
             quarantine=self._quarantined,
         )
-        self._plugins.append(plugin)
+        self._plugins = [*(one for one in self._plugins if one.alive), plugin]
         try:
             answer = await plugin.load()
             self._fill(loading, plugin, answer)

@@ -30,8 +30,11 @@ MAX_BACKLOG = 32 * 1024 * 1024
 MOST_OPEN_CALLS = 256
 """How many calls of the other side may run at once."""
 
+MOST_A_SECOND = 20_000
+"""Frames; a side that sends more floods the other one."""
+
 _HEADER = struct.Struct(">I")
-_CHUNK = 256 * 1024
+_CHUNK = 64 * 1024
 _text = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
@@ -168,10 +171,14 @@ class Peer:
 
     async def _read(self) -> None:
         buffer = bytearray()
+        since, frames = self._loop.time(), 0
         while True:
             chunk = await self._loop.sock_recv(self._connection, _CHUNK)
             if not chunk:
                 return
+            await asyncio.sleep(0)  # what is there already is read without a pause, and others have work as well
+            if self._loop.time() - since > 1:
+                since, frames = self._loop.time(), 0
             buffer += chunk
             while len(buffer) >= _HEADER.size:
                 (size,) = _HEADER.unpack_from(buffer)
@@ -183,6 +190,9 @@ class Peer:
                 body = bytes(buffer[_HEADER.size : end])
                 del buffer[:end]
                 self._take(body)
+                frames += 1
+            if frames > MOST_A_SECOND:
+                raise ProtocolBroken(f"more than {MOST_A_SECOND} messages within a second")
 
     def _take(self, body: bytes) -> None:
         try:

@@ -56,7 +56,6 @@ async def log_printed(output: socket.socket, log: FilteringBoundLogger) -> None:
                 log.info("printed", line=line[:LONGEST_LINE].decode("utf-8", "replace").rstrip())
         if not chunk:
             break
-        if len(chunk) == CHUNK:
-            await asyncio.sleep(PAUSE_S)
+        await asyncio.sleep(PAUSE_S if len(chunk) == CHUNK else 0)
     if missing := allowance.told():
         log.warning("a plugin prints too much", lines_left_out=missing)

@@ -24,6 +24,7 @@ from core.isolation.child_process import LivingChild
 from core.isolation.declared import Declared
 from core.isolation.limits import Limits
 from core.isolation.peer import VERSION
+from core.isolation.printed import Allowance
 from core.services.periodic import BringsJobs, Job
 
 FIRST_PAUSE_S = 1.0
@@ -74,6 +75,12 @@ class IsolatedPlugin(BringsJobs):
         self._numbers = itertools.count(1)
         self._acting: dict[int, ActionContext] = {}
         self._config_asked = False
+        self._shown = Allowance()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has a process, or will have one again by itself."""
+        return self._child is not None or self._restarting is not None
 
     # What the registry and the catalogue ask
 
@@ -265,6 +272,8 @@ class IsolatedPlugin(BringsJobs):
             async with asyncio.timeout(START_S):
                 child = await self._prepared()
                 await child.call("start")
+            if before.specs != self.declared.specs and self.context is not None:
+                await self.context.actions_changed()
         except Exception as error:  # noqa: BLE001 - foreign code; the reason is told, and it is tried again
             self._child, ended = None, self._child
             if ended is not None:
@@ -274,8 +283,6 @@ class IsolatedPlugin(BringsJobs):
             return
         self._why_down = ""
         self._restarting = None
-        if before.specs != self.declared.specs and self.context is not None:
-            await self.context.actions_changed()
         self._works(self, "")
 
     async def _cancel_restart(self) -> None:
@@ -296,7 +303,8 @@ class IsolatedPlugin(BringsJobs):
     def _told(self, name: str, args: list[Any]) -> None:
         match name, args:
             case "progress", [int() as number, str() as text] if number in self._acting:
-                self._acting[number].progress(text)
+                if self._shown.take(self._clock.monotonic()):
+                    self._acting[number].progress(text)
 
     async def _serve(self, name: str, args: list[Any]) -> Any:
         match name, args:

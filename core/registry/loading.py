@@ -96,7 +96,7 @@ class Loading:
         self.enabled = table.enabled
         if not self.enabled:
             return
-        if not self.isolated:
+        if self.found.kind == "plugin" and not self.isolated:
             check_isolation(self.name, self.instance, table)
         _check_base(self.found.kind, self.instance)
         self.stage = "configuration"

@@ -15,11 +15,12 @@ from core.ai_plugin_base import AIPluginBase, action
 from core.commands.loaded import loaded_app, standings
 from core.contracts.deliveries import Health
 from core.contracts.inputs import Principal
+from core.contracts.json import JsonObject
 from core.isolation.child import descendants_of
 from core.isolation.standin import IsolatedPlugin
 from core.registry.component import ComponentState, Stage
 from core.settings import ComponentTable, load_settings
-from core.testing import RunningApp, ScriptedEngine, message, running_app
+from core.testing import Answer, RunningApp, ScriptedEngine, message, running_app
 from tests.docs.test_plugins_page import PLUGINS
 from tests.flows.records import outcome
 from tests.support.isolated_plugins import ZOO, place, standin, tables
@@ -43,7 +44,7 @@ async def seen(home: Path, isolation: str) -> Seen:
     place(home, **{name.lower(): PLUGINS[name] for name in GUIDE})
     names = [*(name.lower() for name in GUIDE), *BUILT_IN]
     components = tables(**dict.fromkeys(names, isolation))
-    config = {"dice": {"max_sides": 20}, "greeter": {"greeting": "Ciao"}}
+    config: dict[str, JsonObject] = {"dice": {"max_sides": 20}, "greeter": {"greeting": "Ciao"}}
     for name, values in config.items():
         components["plugins"][name] = ComponentTable(isolation=isolation, values=values, priority=7)
     engine = ScriptedEngine()
@@ -72,12 +73,13 @@ async def seen(home: Path, isolation: str) -> Seen:
 async def conversation(kit: RunningApp) -> list[Any]:
     """Return all that is said, and what the model was told."""
     said: list[Any] = [await kit.interface.ask(text) for text in ("/greet Anna", "/roll 30", "/greet", "/roll 1")]
-    for script in (
+    scripts: tuple[list[Answer], ...] = (
         [("echo", {"text": "ab", "times": 2}), message("echoed")],
         [("echo", {"text": "ab", "times": 11}), ("echo", {"text": "ab", "times": 3}), message("corrected")],
         [("message", {"text": "one"}), message("two")],
         [("list_reminders", {}), message("failed")],
-    ):
+    )
+    for script in scripts:
         kit.engine.then(*script)
         said.append(await kit.interface.ask("go on"))
         said.append([m.content for m in kit.engine.last.messages][-1])
