@@ -137,12 +137,15 @@ class IsolationHost:
             self._config_for("plugin", loading.name),
         )
 
-    def _config(self, found: Found, name: str) -> tuple[JsonObject, str, bool, int | None] | None:
-        """Return what the process may know of the configuration: the plugin's own table, nobody else's."""
-        taken = self._registry().get("plugin", name)
-        if name != found.name and taken is not None:
-            return None
+    def _config(self, found: Found, name: str) -> tuple[JsonObject, str, bool, int | None]:
+        """Return what the process may know of the configuration: the plugin's own table, nobody else's.
+
+        What name the plugin has registered is what the process says, so another table has to be meant for it.
+        """
         table = self._config_for("plugin", name)
+        if name != found.name and table.values and table.isolation != PROCESS:
+            error = f'[plugins.{name}]: write isolation = "process" there too, if it is for the plugin {found.name}.'
+            return {}, error, table.enabled, None
         return dict(table.values), table.error, table.enabled, table.priority
 
     def _component(self, plugin: IsolatedPlugin) -> Component | None:

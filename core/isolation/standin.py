@@ -41,8 +41,8 @@ STOP_S = 5.0
 class IsolatedPlugin(BringsJobs):
     """A plugin with the methods of any other, each of which asks the plugin's process.
 
-    given: what the process needs to find the plugin. config: returns (values, error, enabled, priority) of a name,
-    or None where that is not this plugin's. works, quarantine: are told of a reason; "" says that it works again.
+    given: what the process needs to find the plugin. config: returns (values, error, enabled, priority) of a
+    name, as far as they are this plugin's. works, quarantine: are told of a reason; "" says that it works again.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class IsolatedPlugin(BringsJobs):
         limits: Limits,
         *,
         clock: Clock,
-        config: Callable[[str], tuple[JsonObject, str, bool, int | None] | None],
+        config: Callable[[str], tuple[JsonObject, str, bool, int | None]],
         works: Callable[[IsolatedPlugin, str], None],
         quarantine: Callable[[IsolatedPlugin, str], None],
     ) -> None:
@@ -158,6 +158,7 @@ class IsolatedPlugin(BringsJobs):
     async def start(self) -> None:
         """Start the plugin in a process of its own."""
         await self._cancel_restart()
+        self._deaths.clear()
         child = await self._prepared()
         self._begun = True
         await child.call("start")
@@ -310,8 +311,7 @@ class IsolatedPlugin(BringsJobs):
         match name, args:
             case "config", [str() as asked] if not self._config_asked:
                 self._config_asked = True
-                found = self._config(asked)
-                return list(found) if found is not None else [{}, "", True, None]
+                return list(self._config(asked))
         context = self.context
         if context is None:
             raise RekkuError(f"{name} is there once the plugin has been given its context.")

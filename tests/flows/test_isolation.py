@@ -201,6 +201,43 @@ async def test_a_class_can_be_handed_over_and_an_object_cannot() -> None:
         assert "process of its own" in component.reason
 
 
+RENAMED = '''
+from pydantic import BaseModel
+
+from core.ai_plugin_base import AIPluginBase, action
+from core.core_initializer import register_plugin
+
+
+class Renamed(AIPluginBase):
+    class Config(BaseModel):
+        word: str = "none"
+
+    def __init__(self):
+        register_plugin("other", self)
+
+    @action(effect="read", command="word")
+    async def word(self) -> str:
+        """Tell the word."""
+        return self.config.word
+
+
+PLUGIN_CLASS = Renamed
+'''
+
+
+async def test_another_table_is_given_out_only_where_it_is_meant(tmp_path: Path) -> None:
+    place(tmp_path, renamed=RENAMED)
+    meant = ComponentTable(isolation="process", values={"word": "mine"})
+    async with running_app(home=tmp_path, components=tables(renamed="process", other=meant)) as kit:
+        assert await kit.interface.ask("/word") == ["mine"]
+    foreign = ComponentTable(values={"word": "not yours"})
+    async with running_app(home=tmp_path, components=tables(renamed="process", other=foreign)) as kit:
+        component = kit.app.registry.get("plugin", "other")
+        assert component is not None
+        assert component.stage is Stage.CONFIGURATION
+        assert 'write isolation = "process" there too' in component.reason
+
+
 @pytest.mark.parametrize(
     ("toml", "reason"),
     [
