@@ -216,6 +216,9 @@ class AIPluginBase:
     start_timeout_s: ClassVar[float] = 30.0
     """Seconds that `start` may take, at most 600."""
 
+    isolation: ClassVar[str] = ""
+    """"process" runs the plugin in a process of its own; see docs/plugins/isolation.md. Write it as a plain text."""
+
     context: PluginContext
     config: Any
 

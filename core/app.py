@@ -17,11 +17,13 @@ from core.contracts.inputs import Accepted, Address, Input
 from core.contracts.prompts import Budget, CatalogueBudget
 from core.contracts.services import Clock
 from core.core_jobs import core_jobs
+from core.core_plugins import core_plugins
 from core.engine_base import EngineBase
 from core.engine_choice import choose_engines
 from core.interface_base import InterfaceBase
+from core.isolation.host import IsolationHost
 from core.ownership import ALL_DUTIES, Duty, Ownership
-from core.registry.components import OWN, Registry
+from core.registry.components import Registry
 from core.registry.discovery import Found, discover, given
 from core.running_plugins import RunningPlugins
 from core.served_interfaces import ServedInterfaces
@@ -47,18 +49,16 @@ from core.storage import schema
 from core.storage.opening import StoredDatabase, database_of
 from core.told_events import tell_delivery, told_settings
 from core.turn.close_session import ClosedSessions
-from core.turn.core_actions import Controls, CoreActions
+from core.turn.core_actions import Controls
 from core.turn.deliver import Deliverer
 from core.turn.dispatch import Dispatcher
 from core.turn.environment import Limits, TurnEnvironment
 from core.turn.keep_people import keep_people
 from core.turn.keep_schedule import ScheduleKeeper
 from core.turn.outgoing import Outgoing
-from core.turn.people_actions import PeopleActions
 from core.turn.receive import Receiver
 from core.turn.rehearse import Rehearsal
 from core.turn.reroute_reminder import parts_instead
-from core.turn.session_actions import SessionActions
 from core.turn.summarize import Summaries
 
 log = structlog.get_logger("rekku.app")
@@ -139,6 +139,12 @@ class App:
             redeclare=lambda name: self.registry.redeclare(name),
             env=self._started_env,
         )
+        self.isolation = IsolationHost(
+            clock=self.clock,
+            config_for=lambda kind, name: self.plugins.settings.component(f"{kind}s", name),
+            registry=lambda: self.registry,
+            quarantine=lambda name, reason: self.plugins.quarantine_soon(name, reason),
+        )
         self.registry = Registry(
             foreign=self.foreign,
             clock=self.clock,
@@ -149,6 +155,7 @@ class App:
             release_context=self.host.release_context,
             on_change=self.host.component_changed,
             learn_secret=self.masker.learn,
+            isolate=self.isolation.isolate,
         )
         self.periodic = self.host.periodic
         self.plugins = RunningPlugins(
@@ -217,21 +224,9 @@ class App:
 
     async def load(self) -> None:
         """Load every component and start none: all that is needed to tell of them. A part of starting."""
-        # First, so that no plugin can take the name of one of them: of two, the later one fails to load.
         controls = Controls(stop_turn=lambda *args: self.dispatcher.stop_turn(*args))
-        core_actions = CoreActions(lambda: self.env, controls)
-        people_actions = PeopleActions(lambda: self.env)
-        session_actions = SessionActions(lambda: self.env, self.settings.timezone)
-        own = {
-            "core": core_actions,
-            "core_people": people_actions,
-            "core_sessions": session_actions,
-            "core_plugins": self.plugins.actions(),
-        }
-        await self.registry.load(
-            "plugin",
-            [Found(kind="plugin", name=name, source=OWN, load=lambda o=o: o) for name, o in own.items()],  # type: ignore[misc]
-        )
+        zone, actions = self.settings.timezone, self.plugins.actions()
+        await self.registry.load("plugin", core_plugins(lambda: self.env, controls, zone, actions))
         for kind in KINDS:
             await self.registry.load(kind, self._found(kind))
 
@@ -262,6 +257,7 @@ class App:
         self._stack.push_async_callback(self._cancel_jobs)
         self.events.post("config.loaded", told_settings(settings))
         await self.plugins.control.begin()
+        self._stack.push_async_callback(self.isolation.close)
         await self.load()
         self._engines = self.choose_engines()
         self._stack.push_async_callback(self._engines.stop)

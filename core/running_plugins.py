@@ -68,7 +68,7 @@ class RunningPlugins:
             reread=self.reread,
             tell=lambda text: tell_trainers(env(), text),
         )
-        self.strikes = Strikes(settings.watchdog, clock, self._quarantine)
+        self.strikes = Strikes(settings.watchdog, clock, self.quarantine_soon)
         self.health = PluginHealth(registry, self.control.switch, foreign, clock)
         self.files = PluginWatch(
             registry,
@@ -178,9 +178,10 @@ class RunningPlugins:
         where = place_of(function)
         log.error("a transaction does not end, and was undone", plugin=owner, where=where)
         if owner:
-            self._quarantine(owner, f"It held a transaction for {LONGEST_S:g} s, at {where}; that was undone.")
+            self.quarantine_soon(owner, f"It held a transaction for {LONGEST_S:g} s, at {where}; that was undone.")
 
-    def _quarantine(self, name: str, reason: str) -> None:
+    def quarantine_soon(self, name: str, reason: str) -> None:
+        """Begin to put a plugin into quarantine; see `PluginControl.quarantine`."""
         self._begin(lambda: self.control.quarantine(name, reason), f"quarantine of {name}")
 
     def _stuck(self, block: Block) -> None:

@@ -76,3 +76,9 @@ class Component:
     hooks: list[HookBinding] = field(default_factory=list)
     handlers: list[HandlerBinding] = field(default_factory=list)
     strategies: list[StrategyBinding] = field(default_factory=list)
+
+    def failed(self, stage: Stage, reason: str) -> None:
+        """Note that it does not work: nothing of what it declared is left."""
+        self.state, self.stage, self.reason = ComponentState.FAILED, stage, reason
+        self.instance = self.config = None
+        self.entries, self.hooks, self.strategies, self.handlers = [], [], [], []

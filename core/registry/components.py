@@ -11,10 +11,11 @@ import structlog
 from core.contracts.errors import DeclarationError, RekkuError
 from core.contracts.services import Clock, PluginContext
 from core.own_thread import in_own_thread
-from core.registry.catalogue import CatalogueEntry, Generation, build_entries
+from core.registry.catalogue import CatalogueEntry, Generation
 from core.registry.component import Component, ComponentState, Held, Stage
-from core.registry.configuration import ComponentTable, secrets_of
-from core.registry.discovery import PACKAGES, Found
+from core.registry.configuration import ComponentTable
+from core.registry.declared_again import declared_again
+from core.registry.discovery import Found
 from core.registry.loading import Loading
 from core.registry.reasons import reason_of
 from core.registry.shared_services import SharedServices
@@ -58,6 +59,7 @@ class Registry:
         on_change: Callable[[Component], None] | None = None,
         learn_secret: Callable[[str, str], None] = lambda name, value: None,
         held_back: Callable[[str], Held | None] = lambda name: None,
+        isolate: Callable[[Found], Callable[[Loading], Awaitable[None]] | None] = lambda found: None,
         load_timeout_s: float = LOAD_TIMEOUT_S,
         start_timeout_s: float = START_TIMEOUT_S,
         stop_timeout_s: float = STOP_TIMEOUT_S,
@@ -67,7 +69,8 @@ class Registry:
         release_context: gives back what a context holds (its background jobs) once its component has stopped or
         failed to start. on_change: told of every new state. learn_secret: told of each secret (name, value) in
         the configuration of a component. held_back: whether a plugin was disabled or quarantined by command, asked
-        with its name before it is imported. The time-outs are seconds for one component.
+        with its name before it is imported. isolate: returns what loads a component elsewhere, or None. The time-outs
+        are seconds for one component.
         """
         self._foreign = foreign
         self._clock = clock
@@ -77,6 +80,7 @@ class Registry:
         self._on_change = on_change
         self._learn_secret = learn_secret
         self._held_back = held_back
+        self._isolate = isolate
         self._load_timeout_s = load_timeout_s
         self._start_timeout_s = start_timeout_s
         self._stop_timeout_s = stop_timeout_s
@@ -204,6 +208,13 @@ class Registry:
             self._change(component, state, reason=reason)
         self._renew()
 
+    def restore(self, component: Component) -> None:
+        """Put a plugin back into use that was withheld and has not been stopped."""
+        for entry in component.entries:
+            entry.withdrawn = ""
+        self._change(component, ComponentState.ACTIVE)
+        self._renew()
+
     def set_reason(self, component: Component, reason: str) -> None:
         """Say anew why a component is in its state."""
         self._change(component, component.state, reason=reason)
@@ -261,18 +272,12 @@ class Registry:
         component = self.get("plugin", name)
         if component is None or component.instance is None:
             raise DeclarationError(f"{name} is no plugin that works.")
-        label, instance = f"declarations of {name}", component.instance
-        answer = await self._foreign.call(
-            label, lambda: in_own_thread(partial(build_entries, name, instance), label), self._load_timeout_s
-        )
-        if isinstance(answer, Raised):
-            if isinstance(answer.error, DeclarationError):
-                raise answer.error
-            raise DeclarationError(f"{name}: {reason_of(answer.error, component.folder)}") from answer.error
-        if taken := self._taken(component, answer.value, component.strategies):
+        instance = component.instance
+        entries = await declared_again(self._foreign, component, self._load_timeout_s)
+        if taken := self._taken(component, entries, component.strategies):
             raise DeclarationError(taken)
         if component.instance is instance:
-            component.entries = answer.value
+            component.entries = entries
             self._renew()
 
     async def _load(self, found: Found) -> None:
@@ -295,21 +300,23 @@ class Registry:
         loading = Loading(found=found, config_for=self._config_for)
         label = f"loading {found.name}"
         answer: Returned[None] | Raised
-        answer = await self._foreign.call(label, lambda: in_own_thread(loading.run, label), self._load_timeout_s)
+        elsewhere = self._isolate(found)
+        load = partial(in_own_thread, loading.run, label) if elsewhere is None else partial(elsewhere, loading)
+        answer = await self._foreign.call(label, load, self._load_timeout_s)
         component.name = loading.name or found.name
         if isinstance(answer, Raised):
             error = answer.error
             own_fault = isinstance(error, RekkuError) and error.code == "declaration"
             stage = Stage.DECLARATION if own_fault else Stage(loading.stage)
-            _note_failure(component, stage, reason_of(error, found.folder))
+            component.failed(stage, reason_of(error, found.folder))
             return component
         if self._stays_out(component):
             return component
         if taken := self._taken(component, loading.entries, loading.strategies, instead_of):
-            _note_failure(component, Stage.DECLARATION, taken)
+            component.failed(Stage.DECLARATION, taken)
             return component
         component.instance, component.config = loading.instance, loading.config
-        for name, value in secrets_of(loading.config, f"{PACKAGES[component.kind]}.{component.name}"):
+        for name, value in loading.secrets:
             self._learn_secret(name, value)
         component.requires = loading.requires
         component.entries, component.hooks = loading.entries, loading.hooks
@@ -371,7 +378,7 @@ class Registry:
         return f"{state} ({component.reason.rstrip('.')})" if component.reason else state
 
     def _fail(self, component: Component, stage: Stage, reason: str) -> None:
-        _note_failure(component, stage, reason)
+        component.failed(stage, reason)
         component.since_ms = self._clock.now_ms()
         self._tell_failed(component)
 
@@ -390,9 +397,3 @@ class Registry:
         component.state, component.reason, component.since_ms = state, reason, self._clock.now_ms()
         if self._on_change is not None:
             self._on_change(component)
-
-
-def _note_failure(component: Component, stage: Stage, reason: str) -> None:
-    component.state, component.stage, component.reason = ComponentState.FAILED, stage, reason
-    component.instance = component.config = None
-    component.entries, component.hooks, component.strategies, component.handlers = [], [], [], []

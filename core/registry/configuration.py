@@ -18,7 +18,7 @@ class ComponentTable(Protocol):
 
     values: its own keys, expanded. error: why they cannot be used (a missing variable, say), or "". priority: where
     its hooks stand among those of others, in place of what it declares itself; None leaves them there. events: what
-    holds for its event handlers, by pattern or method.
+    holds for its event handlers, by pattern or method. isolation: "process" or "none"; None leaves it to the plugin.
     """
 
     @property
@@ -31,6 +31,8 @@ class ComponentTable(Protocol):
     def priority(self) -> int | None: ...
     @property
     def events(self) -> Mapping[str, Json]: ...
+    @property
+    def isolation(self) -> str | None: ...
 
 
 def read_config(kind: str, name: str, component: object, table: ComponentTable) -> BaseModel | None:

@@ -38,7 +38,8 @@ class Found:
     kind: "plugin", "interface" or "engine". name: its module's name. source: where it is from, for people.
     load: imports it; returns a module that exports PLUGIN_CLASS, a class, or an instance. Raises anything.
     folder: files of it are below this; None where there are none. module: of an entry point, the top of the
-    package that it is in.
+    package that it is in. reference: how another process can load it, see `loader_of`; None where it cannot. given:
+    what was handed over.
     """
 
     kind: str
@@ -47,6 +48,8 @@ class Found:
     load: Callable[[], object]
     folder: Path | None = None
     module: str = ""
+    reference: tuple[str, str] | None = None
+    given: object = None
 
 
 def discover(
@@ -99,9 +102,12 @@ def found_at(path: Path) -> Found:
 
 def _in_package(kind: str, package: str, folder: Path) -> Iterator[Found]:
     for path in _walk(folder, 0, set()):
-        parts = path.relative_to(folder).with_suffix("").parts
-        load = partial(importlib.import_module, ".".join((package, *parts)))
-        yield Found(kind=kind, name=_stem(path), source=str(path), load=load, folder=_folder(path))
+        module = ".".join((package, *path.relative_to(folder).with_suffix("").parts))
+        load = partial(importlib.import_module, module)
+        reference = ("module", module)
+        yield Found(
+            kind=kind, name=_stem(path), source=str(path), load=load, folder=_folder(path), reference=reference
+        )
 
 
 def _in_folder(kind: str, folder: Path) -> Iterator[Found]:
@@ -113,7 +119,27 @@ def _in_folder(kind: str, folder: Path) -> Iterator[Found]:
         return
     for path in paths:
         load = partial(_load, path)
-        yield Found(kind=kind, name=_stem(path), source=str(path), load=load, folder=_folder(path))
+        reference = ("file", str(path))
+        yield Found(
+            kind=kind, name=_stem(path), source=str(path), load=load, folder=_folder(path), reference=reference
+        )
+
+
+def loader_of(kind: str, value: str) -> Callable[[], object]:
+    """Return what loads a reference: ("module", name), ("file", path), or ("object" or "entry", "module:name")."""
+    if kind == "file":
+        return partial(_load, Path(value))
+    if kind == "module":
+        return partial(importlib.import_module, value)
+    return partial(_attribute, value)
+
+
+def _attribute(value: str) -> object:
+    module, _, name = value.partition(":")
+    thing: object = importlib.import_module(module)
+    for part in filter(None, name.split(".")):
+        thing = getattr(thing, part)
+    return thing
 
 
 def _unreadable(folder: Path, error: OSError) -> object:
@@ -197,8 +223,9 @@ def _entry_points(kind: str) -> Iterator[Found]:
 
     for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: (point.name, point.value)):
         package = f" of {point.dist.name} {point.dist.version}" if point.dist is not None else ""
-        source = f"entry point {point.value}{package}"
-        yield Found(kind=kind, name=point.name, source=source, load=point.load, module=point.module.partition(".")[0])
+        source, reference = f"entry point {point.value}{package}", ("entry", point.value)
+        top = point.module.partition(".")[0]
+        yield Found(kind=kind, name=point.name, source=source, load=point.load, module=top, reference=reference)
 
 
 def _given(kind: str, thing: object) -> Found:
@@ -213,4 +240,21 @@ def _given(kind: str, thing: object) -> Found:
             if isinstance(given, str) and given
             else re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
         )
-    return Found(kind=kind, name=name, source=f"given object {name} ({id(thing):#x})", load=lambda: thing)
+    return Found(
+        kind=kind,
+        name=name,
+        source=f"given object {name} ({id(thing):#x})",
+        load=lambda: thing,
+        reference=_reference(thing),
+        given=thing,
+    )
+
+
+def _reference(thing: object) -> tuple[str, str] | None:
+    """Return how another process finds what was handed over; an instance is in this one alone."""
+    if isinstance(thing, ModuleType):
+        file = getattr(thing, "__file__", None)
+        return ("module", thing.__name__) if thing.__name__ != "__main__" and file else None
+    if isinstance(thing, type) and "<locals>" not in thing.__qualname__ and thing.__module__ != "__main__":
+        return "object", f"{thing.__module__}:{thing.__qualname__}"
+    return None

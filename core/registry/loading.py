@@ -19,9 +19,9 @@ from core.declarations import HookMark, StrategyMark
 from core.engine_base import EngineBase
 from core.interface_base import InterfaceBase
 from core.registry.catalogue import CatalogueEntry, build_entries
-from core.registry.configuration import ComponentTable, read_config
+from core.registry.configuration import ComponentTable, read_config, secrets_of
 from core.registry.declared_handlers import configured_handlers, declared_handlers
-from core.registry.discovery import EXPORT, Found
+from core.registry.discovery import EXPORT, PACKAGES, Found
 from core.registry.near_names import suggestion
 from core.services.event_handlers import HandlerBinding
 from core.services.hooks import COLLECTS, HookBinding
@@ -32,6 +32,7 @@ log = structlog.get_logger("rekku.registry")
 STATIC_INJECTION = "get_static_injection"
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}")
+ISOLATIONS = ("process", "none")
 _BASES = {"interface": InterfaceBase, "engine": EngineBase}
 
 
@@ -64,7 +65,10 @@ class Scope:
 
 @dataclass(slots=True, kw_only=True)
 class Loading:
-    """One attempt to load a component; filled step by step, so that `stage` says where it ended."""
+    """One attempt to load a component; filled step by step, so that `stage` says where it ended.
+
+    secrets: (place, value) of those in its configuration. isolated: this is the process of a plugin of its own.
+    """
 
     found: Found
     config_for: Callable[[str, str], ComponentTable]
@@ -78,6 +82,8 @@ class Loading:
     hooks: list[HookBinding] = field(default_factory=list)
     handlers: list[HandlerBinding] = field(default_factory=list)
     strategies: list[StrategyBinding] = field(default_factory=list)
+    secrets: tuple[tuple[str, str], ...] = ()
+    isolated: bool = False
 
     def run(self) -> None:
         """Load it. Blocks, and raises whatever its code raises: run it in a thread."""
@@ -95,20 +101,26 @@ class Loading:
         self.enabled = table.enabled
         if not self.enabled:
             return
+        if self.found.kind == "plugin" and not self.isolated:
+            check_isolation(self.name, self.instance, table)
         _check_base(self.found.kind, self.instance)
         self.stage = "configuration"
         self.config = read_config(self.found.kind, self.name, self.instance, table)
         if self.config is not None:
             self.instance.config = self.config
+        self.secrets = tuple(secrets_of(self.config, f"{PACKAGES[self.found.kind]}.{self.name}"))
         self.stage = "declaration"
         if self.found.kind == "plugin":
             self.requires = _requires(self.name, self.instance)
             self.entries = build_entries(self.name, self.instance)
-            self.hooks = _hooks(self.name, self.instance)
+            self.hooks = placed(_hooks(self.name, self.instance), table)
             self.strategies = _strategies(self.name, self.instance)
-            if table.priority is not None:
-                self.hooks = [replace(binding, priority=table.priority) for binding in self.hooks]
             handlers = declared_handlers(self.name, self.instance)
+            if self.isolated and (handlers or self.strategies):
+                raise DeclarationError(
+                    f"{self.name} declares event handlers or a turn strategy, which works in Rekku's process alone.",
+                    cure='Leave isolation = "process" away, or leave them away.',
+                )
             declared = self.entries or self.hooks or self.strategies or handlers
             if not declared and not hasattr(self.instance, "start"):
                 raise DeclarationError(
@@ -119,6 +131,11 @@ class Loading:
             self.handlers = configured_handlers(self.name, handlers, table.events, table.priority)
         else:
             self.instance.name = self.name
+
+    @staticmethod
+    def checked_name(name: object) -> str:
+        """Return what can be the name of a component; raises DeclarationError for anything else."""
+        return _checked_name(name)
 
     def _constructed(self, cls: type) -> object:
         try:
@@ -132,6 +149,32 @@ class Loading:
                 cure="Give each a default; settings arrive as self.config, services as self.context.",
             ) from error
         return cls()
+
+
+def placed(hooks: list[HookBinding], table: ComponentTable) -> list[HookBinding]:
+    """Return the hooks of a plugin where the operator wants them among those of others."""
+    if table.priority is None:
+        return hooks
+    return [replace(binding, priority=table.priority) for binding in hooks]
+
+
+def check_isolation(name: str, instance: object, table: ComponentTable) -> None:
+    """Raise DeclarationError where a plugin that is to run in a process of its own is loaded here."""
+    if table.isolation == "none":
+        return
+    wanted = getattr(instance, "isolation", "") or ""
+    if wanted not in ("", *ISOLATIONS):
+        raise DeclarationError(f"{name}.isolation is {wanted!r}.", cure=suggestion(str(wanted), ISOLATIONS))
+    if wanted == "process":
+        raise DeclarationError(
+            f'{name} wants isolation = "process", which could not be read without running it.',
+            cure=f"Write it as a text in the class itself, or under [plugins.{name}] in rekku.toml.",
+        )
+    if table.isolation is not None:
+        raise DeclarationError(
+            f"[plugins.{name}] isolation: it counts under the name of the plugin's file.",
+            cure="Write it there, under [plugins.FILE].",
+        )
 
 
 def _exported(thing: object, found: Found) -> object:

@@ -43,8 +43,18 @@ class Job:
     at_once: bool = False
 
 
+class BringsJobs:
+    """What stands for a plugin and knows its jobs, where they cannot be read from its methods."""
+
+    def jobs(self) -> list[Job]:
+        """Return them."""
+        return []
+
+
 def jobs_of(plugin: object) -> list[Job]:
     """Return the jobs that a plugin declares."""
+    if isinstance(plugin, BringsJobs):
+        return plugin.jobs()
     if not isinstance(plugin, AIPluginBase):
         return []
     return [

@@ -85,6 +85,7 @@ class Table:
     enabled: bool = True
     priority: int | None = None
     events: Mapping[str, Json] = field(default_factory=dict)
+    isolation: str | None = None
 
 
 @dataclass(slots=True, kw_only=True)
