@@ -16,18 +16,19 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import event, text
-from sqlalchemy.exc import DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import DBAPIError, IntegrityError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from core.contracts.errors import ConfigurationError, StorageError, StorageUnavailable, ValueRefused
 from core.storage import server_errors
+from core.storage.other_server import what_listens
 from core.storage.packet import packet_size
 from core.storage.server_errors import Meaning
 from core.storage.server_url import normalized
 from core.storage.transaction import CLOSED, ENDING, FALLEN_BEHIND, MAX_WAITING, as_error, refuse_ending
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from sqlalchemy import URL, Connection
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 T = TypeVar("T")
@@ -83,12 +84,21 @@ class ServerDatabase:
     def _default_port(self) -> int:
         return 5432 if self.dialect == "postgresql" else 3306
 
+    @property
+    def _for_driver(self) -> URL:
+        """The URL as the driver needs it: PyMySQL and aiomysql make latin-1 of a password, where MariaDB wants UTF-8."""
+        if self.dialect != "mariadb" or self.url.password is None:
+            return self.url
+        return self.url.set(password=self.url.password.encode().decode("latin-1"))
+
     async def start(self) -> None:
-        """Connect once, and create the database where it is missing and this user may.
+        """Connect once, and create the database where it is missing and this user may; nothing when it is started.
 
         Raises StorageUnavailable when the server cannot be reached, and StorageError that says what to do when it
         lets nobody in or is too old.
         """
+        if self._engines:
+            return
         self._engines = {use: self._engine(use, connections) for use, connections in CONNECTIONS.items()}
         try:
             await self._look_at_server()
@@ -173,10 +183,10 @@ class ServerDatabase:
             task.exception()  # whoever awaited it may be gone; it is no news for the loop then
 
     async def _repeated(
-        self, fn: Callable[[Any], T], *, durable: bool, write: bool, longest_s: float | None = None
+        self, fn: Callable[[Any], T], *, durable: bool, write: bool, longest_s: float | None = None, runs: int = RUNS
     ) -> T:
-        lost = 0
-        for run in range(RUNS):
+        lost, violated = 0, ""
+        for run in range(runs):
             try:
                 return await self._run(fn, durable=durable, write=write, longest_s=longest_s)
             except StorageError:
@@ -186,13 +196,17 @@ class ServerDatabase:
                 means = server_errors.meaning(cause)
                 lost += means is Meaning.LOST
                 again = means is Meaning.CONFLICT or (means is Meaning.LOST and lost == 1)
-                if again and run < RUNS - 1:
+                if isinstance(cause, IntegrityError):
+                    # Who looked first and sees it now does something else; the same once more is no conflict.
+                    again = again and violated != str(cause.orig)
+                    violated = str(cause.orig)
+                if again and run < runs - 1:
                     await asyncio.sleep(FIRST_PAUSE_S * 2**run * random.random())
                     continue
                 if means is Meaning.FINAL:
                     error = server_errors.refused(error, self.where)
                     raise error from error.__cause__
-                if means is Meaning.CONFLICT and cause is not error:
+                if means is Meaning.CONFLICT and (violated or cause is not error):
                     raise
                 raise server_errors.refused(cause, self.where) from error
         raise AssertionError("the last run returns or raises")
@@ -268,7 +282,7 @@ class ServerDatabase:
             arguments = {"connect_timeout": CONNECT_S, "charset": "utf8mb4", "init_command": f"SET {variables}"}
         try:
             engine = create_async_engine(
-                self.url,
+                self._for_driver,
                 pool_size=connections,
                 max_overflow=0,
                 pool_timeout=LONGEST_S,
@@ -323,7 +337,12 @@ class ServerDatabase:
 
     async def _look_at_server(self) -> None:
         try:
-            version = await self.read(_version)
+            # Once, and not for long: no connection can be stale yet.
+            look = self._repeated(_version, durable=False, write=False, longest_s=CONNECT_S, runs=1)
+            version = await self._to_the_end(look)
+        except StorageUnavailable as error:
+            await self._refuse_other(error)
+            raise
         except StorageError as error:
             if server_errors.code_of(error.__cause__ or error) not in server_errors.NO_SUCH_DATABASE:
                 raise
@@ -348,11 +367,20 @@ class ServerDatabase:
                 lambda conn: int(conn.execute(text("SELECT @@max_allowed_packet")).scalar())
             )
 
+    async def _refuse_other(self, error: StorageUnavailable) -> None:
+        """Raise StorageError when a server of the other kind listens there, which `error` could not tell."""
+        found = await what_listens(self.url.host or "localhost", self.url.port or self._default_port)
+        if found and found != self.dialect:
+            raise StorageError(
+                f"The server at {self.where} is {found}, and not {self.dialect}.",
+                cure=f"Let DATABASE_URL begin with {found}://, or name the port of {self.dialect}.",
+            ) from error
+
     async def _create_database(self) -> None:
         """Create the database, connected to the one that every server has."""
         from sqlalchemy.ext.asyncio import create_async_engine
 
-        server = self.url.set(database="postgres" if self.dialect == "postgresql" else "")
+        server = self._for_driver.set(database="postgres" if self.dialect == "postgresql" else "")
         engine = create_async_engine(server, isolation_level="AUTOCOMMIT")
         mark = '"' if self.dialect == "postgresql" else "`"
         name = mark + (self.url.database or "").replace(mark, mark * 2) + mark
