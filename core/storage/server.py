@@ -21,14 +21,14 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from core.contracts.errors import ConfigurationError, StorageError, StorageUnavailable, ValueRefused
 from core.storage import server_errors
-from core.storage.other_server import what_listens
+from core.storage.other_server import refuse_other
 from core.storage.packet import packet_size
 from core.storage.server_errors import Meaning
-from core.storage.server_url import normalized
+from core.storage.server_url import default_port, for_driver, normalized
 from core.storage.transaction import CLOSED, ENDING, FALLEN_BEHIND, MAX_WAITING, as_error, refuse_ending
 
 if TYPE_CHECKING:
-    from sqlalchemy import URL, Connection
+    from sqlalchemy import Connection
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 T = TypeVar("T")
@@ -74,22 +74,11 @@ class ServerDatabase:
     def __init__(self, url: str, *, read_only: bool = False) -> None:
         self.url = normalized(url)
         self.dialect = self.url.get_backend_name()
-        self.where = f"{self.url.host or 'localhost'}:{self.url.port or self._default_port}/{self.url.database}"
+        self.where = f"{self.url.host or 'localhost'}:{self.url.port or default_port(self.url)}/{self.url.database}"
         self._read_only = read_only
         self._engines: dict[_Use, AsyncEngine] = {}
         self._running: set[asyncio.Task[Any]] = set()
         self._largest_packet = 0
-
-    @property
-    def _default_port(self) -> int:
-        return 5432 if self.dialect == "postgresql" else 3306
-
-    @property
-    def _for_driver(self) -> URL:
-        """The URL as the driver needs it: PyMySQL and aiomysql make latin-1 of a password, where MariaDB wants UTF-8."""
-        if self.dialect != "mariadb" or self.url.password is None:
-            return self.url
-        return self.url.set(password=self.url.password.encode().decode("latin-1"))
 
     async def start(self) -> None:
         """Connect once, and create the database where it is missing and this user may; nothing when it is started.
@@ -282,7 +271,7 @@ class ServerDatabase:
             arguments = {"connect_timeout": CONNECT_S, "charset": "utf8mb4", "init_command": f"SET {variables}"}
         try:
             engine = create_async_engine(
-                self._for_driver,
+                for_driver(self.url),
                 pool_size=connections,
                 max_overflow=0,
                 pool_timeout=LONGEST_S,
@@ -341,7 +330,7 @@ class ServerDatabase:
             look = self._repeated(_version, durable=False, write=False, longest_s=CONNECT_S, runs=1)
             version = await self._to_the_end(look)
         except StorageUnavailable as error:
-            await self._refuse_other(error)
+            await refuse_other(self.url, error, self.where)
             raise
         except StorageError as error:
             if server_errors.code_of(error.__cause__ or error) not in server_errors.NO_SUCH_DATABASE:
@@ -367,20 +356,11 @@ class ServerDatabase:
                 lambda conn: int(conn.execute(text("SELECT @@max_allowed_packet")).scalar())
             )
 
-    async def _refuse_other(self, error: StorageUnavailable) -> None:
-        """Raise StorageError when a server of the other kind listens there, which `error` could not tell."""
-        found = await what_listens(self.url.host or "localhost", self.url.port or self._default_port)
-        if found and found != self.dialect:
-            raise StorageError(
-                f"The server at {self.where} is {found}, and not {self.dialect}.",
-                cure=f"Let DATABASE_URL begin with {found}://, or name the port of {self.dialect}.",
-            ) from error
-
     async def _create_database(self) -> None:
         """Create the database, connected to the one that every server has."""
         from sqlalchemy.ext.asyncio import create_async_engine
 
-        server = self._for_driver.set(database="postgres" if self.dialect == "postgresql" else "")
+        server = for_driver(self.url).set(database="postgres" if self.dialect == "postgresql" else "")
         engine = create_async_engine(server, isolation_level="AUTOCOMMIT")
         mark = '"' if self.dialect == "postgresql" else "`"
         name = mark + (self.url.database or "").replace(mark, mark * 2) + mark
