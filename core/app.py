@@ -307,6 +307,7 @@ class App:
         interface.moved = self._chat_moved
         tell_commands(interface, self.env)
         self._interfaces[component.name] = interface
+        log.info("starting an interface", interface=component.name)
         started = await self.foreign.call(
             f"start of interface {component.name}", lambda: interface.start(self.receive), INTERFACE_START_S
         )

@@ -33,6 +33,7 @@ async def serve(settings: Settings, masker: Masker, duties: frozenset[Duty]) -> 
     with StopSignals() as stop:
         try:
             async with AsyncExitStack() as stack:
+                log.info("starting", home=str(settings.home), roles=sorted(duties))
                 app = App(settings, masker=masker, duties=duties)
                 health = await stack.enter_async_context(HealthServer(app, settings.health_address))
                 if settings.database_server is not None:

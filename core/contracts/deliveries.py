@@ -87,7 +87,8 @@ class Activity:
     """An ephemeral sign of life of a turn, for typing signs and spinners; nothing depends on it.
 
     ENDED carries the `result` ("complete", "awaiting_approval", "aborted" or "error"), the approvals that it
-    waits for, and comes after the turn's deliveries were sent or have failed.
+    waits for, the types of the actions that came to nothing (`not_done`; a turn of a model can be complete all the
+    same), and comes after the turn's deliveries were sent or have failed.
     """
 
     kind: ActivityKind
@@ -96,6 +97,7 @@ class Activity:
     text: str = ""
     result: str = ""
     approval_ids: tuple[str, ...] = ()
+    not_done: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from core.contracts.inputs import Input, InputKind, Principal, Role
 from core.contracts.outcomes import OutcomeStatus
 from core.services import inbox
 from core.turn.commit import END_STATES, abort
+from core.turn.decide import not_done
 from core.turn.environment import TurnEnvironment
 from core.turn.gather import CatalogueTextCache
 from core.turn.open_turn import claim_and_open
@@ -271,7 +272,8 @@ class Dispatcher:
             for action in step.actions
             if action.outcome.status is OutcomeStatus.AWAITING_APPROVAL
         )
-        ended = self._activity(turn, ActivityKind.ENDED, result=result, approval_ids=waiting)
+        left = not_done(turn.steps)
+        ended = self._activity(turn, ActivityKind.ENDED, result=result, approval_ids=waiting, not_done=left)
         await self._env.show(ended)
         for input_id in turn.lease.joined:  # each of them may be waited for
             await self._env.show(replace(ended, input_id=input_id))
