@@ -21,8 +21,6 @@ def doctor(as_json: AsJson = False) -> None:
 
 
 def _doctor(as_json: bool) -> int:
-    from functools import partial
-
     from core.commands.check import FAILED as BROKEN
     from core.commands.check import Check
     from core.commands.event_loop import run_and_leave
