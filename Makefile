@@ -19,11 +19,11 @@ run: ## Serve every configured interface until it is told to stop
 
 test: ## Run the tests, but those that take long
 	@bash scripts/setup.sh dev
-	@exec $(PYTHON_BIN) -m pytest -n auto --dist loadfile -m "not long" $(ARGS)
+	@exec $(PYTHON_BIN) -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not long" $(ARGS)
 
 test-long: ## Run the tests that take long: processes that are killed, database servers, every way in
 	@bash scripts/setup.sh dev
-	@exec $(PYTHON_BIN) -m pytest -n auto --dist loadfile -m long $(ARGS)
+	@exec $(PYTHON_BIN) -m pytest -n auto --dist loadfile --no-loadscope-reorder -m long $(ARGS)
 
 check: ## Lint, formatting, types, layers, and whether the lock file is followed
 	@bash scripts/setup.sh dev

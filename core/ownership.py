@@ -29,18 +29,25 @@ class Duty(StrEnum):
 ALL_DUTIES = frozenset(Duty)
 
 
-class Ownership:
-    """The name under which a process holds leases, `PLACE.TOKEN`, and the lock that makes its place its own.
+_ONE_IN_A_HOME = (Duty.GATEWAY, Duty.SCHEDULER)
+"""Duties that a home has one process for: two pollers of one account take updates from each other, two schedulers do
+everything periodic twice."""
 
-    place: of this machine, home and set of duties, so that the next process there knows whose leases are void; while
-    another process has it, the process's own id stands there. On SQLite, where one process has the home, all are
-    void.
+
+class Ownership:
+    """The name under which a process holds leases, `PLACE.TOKEN`, and the locks that make its place its own.
+
+    place: of this machine, home and set of duties, so that the next process there knows whose leases are void. On
+    SQLite, where one process has the home, all are void. On a server a home has one process without roles, or one for
+    each role but for workers, of which it may have several; of those, the process's own id stands for the place of
+    all but the first.
     """
 
     def __init__(self, settings: Settings, duties: Collection[Duty]) -> None:
         self._settings = settings
         self._shared = settings.database_server is not None
-        self._name = "lock" if set(duties) == ALL_DUTIES else f"lock-{'-'.join(sorted(duties))}"
+        self._duties = frozenset(duties)
+        self._name = "lock" if self._duties == ALL_DUTIES else f"lock-{'-'.join(sorted(duties))}"
         place = "\0".join((platform.node(), str(settings.home), self._name))
         self._place = hashlib.sha256(place.encode()).hexdigest()[:12]
         self.owner = f"{self._place}.{secrets.token_hex(8)}"
@@ -49,18 +56,22 @@ class Ownership:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Hold the lock; raises HomeInUse when another process has this home and its database."""
-        lock = HomeLock(self._settings.home, self._name)
-        try:
-            lock.take()
-        except HomeInUse:
-            if not self._shared:
-                raise
-            self.owner = f"{os.getpid()}.{secrets.token_hex(8)}"
+        """Hold the locks; raises HomeInUse when another process has this home for the same."""
+        alone = [f"lock-{duty}" for duty in _ONE_IN_A_HOME if self._shared and duty in self._duties]
+        with contextlib.ExitStack() as stack:
+            for name in sorted({*alone} - {self._name}):
+                self._take(name, stack)
+            try:
+                self._take(self._name, stack)
+            except HomeInUse:
+                if alone or not self._shared:
+                    raise
+                self.owner = f"{os.getpid()}.{secrets.token_hex(8)}"
+            else:
+                self.predecessors = f"{self._place}." if self._shared else ""
             yield
-            return
-        try:
-            self.predecessors = f"{self._place}." if self._shared else ""
-            yield
-        finally:
-            lock.release()
+
+    def _take(self, name: str, stack: contextlib.ExitStack) -> None:
+        lock = HomeLock(self._settings.home, name)
+        lock.take()
+        stack.callback(lock.release)

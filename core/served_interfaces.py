@@ -99,6 +99,7 @@ class ServedInterfaces:
         interface.moved = moved
         tell_commands(interface, env)
         tell_calls(interface, env)
+        log.info("starting an interface", interface=component.name)
         started = await self._foreign.call(
             f"start of interface {component.name}", lambda: interface.start(receive), START_S
         )

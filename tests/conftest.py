@@ -69,11 +69,28 @@ _LONG = {
 """What takes long, by its beginning, and why. These tests are marked `long`: see CONTRIBUTING.md."""
 
 
+_SLOW = (
+    "tests/contracts/test_storage.py",
+    "tests/flows/test_command_line.py",
+    "tests/flows/test_policy_commands.py",
+    "tests/contracts/test_schema.py",
+    "tests/unit/test_terminal_commands.py",
+    "tests/unit/test_console_prompt.py",
+    "tests/architecture/test_imports.py",
+    "tests/architecture/test_layers.py",
+    "tests/flows/test_access.py",
+)
+"""Files that start servers and processes, the slowest first. Workers take whole files in this order: one of these
+that came last would keep one worker busy while the others have nothing left to do."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what takes long."""
+    """Mark what takes long, and put the slow files first."""
     for item in items:
         if item.nodeid.startswith(tuple(_LONG)):
             item.add_marker(pytest.mark.long)
+    place = {file: number for number, file in enumerate(_SLOW)}
+    items.sort(key=lambda item: place.get(item.nodeid.partition("::")[0], len(place)))  # stable for all others
 
 
 @pytest.fixture(scope="session")

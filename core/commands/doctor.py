@@ -21,14 +21,13 @@ def doctor(as_json: AsJson = False) -> None:
 
 
 def _doctor(as_json: bool) -> int:
-    import asyncio
-
     from core.commands.check import FAILED as BROKEN
     from core.commands.check import Check
+    from core.commands.event_loop import run_and_leave
     from core.commands.examination import examine
     from core.commands.home_use import process_using
     from core.commands.startup import log_kept, mask_of, settings_for
-    from core.commands.terminal_text import say, say_json
+    from core.commands.terminal_text import complain, say, say_json
     from core.contracts.errors import ConfigurationError
 
     rows: list[tuple[str, str, str]] = []
@@ -42,7 +41,10 @@ def _doctor(as_json: bool) -> int:
         process = process_using(settings.home)
         masker = mask_of(settings)
         with log_kept(settings, masker, quiet="ERROR"):
-            checks = [check.masked(masker.text) for check in asyncio.run(examine(settings, masker, process))]
+            examined = run_and_leave(
+                examine(settings, masker, process, lambda what: complain(f"waiting for {what} …"))
+            )
+            checks = [check.masked(masker.text) for check in examined]
     works = all(check.state != BROKEN for check in checks)
     if as_json:
         named = [{"key": key, "value": value, "source": source} for key, value, source in rows]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -38,3 +40,27 @@ async def _end_the_rest() -> bool:
         return True
     _, late = await asyncio.wait(rest, timeout=GRACE_S)
     return not late
+
+
+def run_and_leave(main: Coroutine[Any, Any, T]) -> T:
+    """Return what `main` returns, which only looks at things: a thread that still asks a network waits for nobody."""
+    with asyncio.Runner() as runner:
+        runner.get_loop().set_default_executor(_LeftThreads())
+        return runner.run(main)
+
+
+class _LeftThreads(ThreadPoolExecutor):
+    """A thread for each call, which ends with the process. To resolve a name can take half a minute of its own."""
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        future: Future[T] = Future()
+
+        def work() -> None:
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(fn(*args, **kwargs))
+                except BaseException as error:  # noqa: BLE001 - it is raised where it is awaited
+                    future.set_exception(error)
+
+        threading.Thread(target=work, daemon=True).start()
+        return future

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,19 +30,32 @@ from core.storage.opening import database_of
 from core.storage.sqlite import SqliteDatabase
 
 HEALTH_S = 5.0
-INTERFACE_HEALTH_S = 30.0
-"""An SDK that is imported for it takes its time."""
+INTERFACE_HEALTH_S = 10.0
+"""What is imported for it takes its time."""
+
+TOLD_AFTER_S = 1.5
+"""How long a part may take before it is told that it is waited for."""
 
 MOST_READABLE = 0o077
 """Permissions of others that a home with secrets in it should not give."""
 
 
-async def examine(settings: Settings, masker: Masker, process: str) -> list[Check]:
-    """Examine everything; `process` is the id of the one that runs on this home, or "". Secrets are not masked."""
+Waiting = Callable[[str], None]
+
+
+async def examine(
+    settings: Settings, masker: Masker, process: str, waiting: Waiting = lambda what: None
+) -> list[Check]:
+    """Examine everything. Secrets are not masked.
+
+    process: the id of the one that runs on this home, or "". waiting: called with what is waited for, once it takes
+    a while.
+    """
     checks = [Check(area="settings", name="unused", state=WARNING, detail=each) for each in settings.unused()]
     checks += _home(settings.home, process)
-    checks.append(await _database(settings))
-    checks.append(await backup_check(settings))
+    with _waited_for("the database", waiting):
+        checks.append(await _database(settings))
+        checks.append(await backup_check(settings))
     checks.append(_policy(settings))
     checks.append(_health(settings))
     async with _loaded(settings, masker) as app:
@@ -49,9 +63,20 @@ async def examine(settings: Settings, masker: Masker, process: str) -> list[Chec
             Check(area="settings", name="rekku.toml", state=WARNING, detail=sentence)
             for sentence in tables_of_nobody(app)
         ]
-        checks += [check async for check in _engines(app)]
-        checks += [await _interface_asked(app, await plugin_asked(app, check)) for check in _components(app)]
+        checks += [check async for check in _engines(app, waiting)]
+        for check in _components(app):
+            with _waited_for(f"the {check.area} {check.name}", waiting):
+                checks.append(await _interface_asked(app, await plugin_asked(app, check)))
     return checks
+
+
+@contextlib.contextmanager
+def _waited_for(what: str, waiting: Waiting) -> Iterator[None]:
+    timer = asyncio.get_running_loop().call_later(TOLD_AFTER_S, waiting, what)
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _home(home: Path, process: str) -> Iterator[Check]:
@@ -131,7 +156,7 @@ async def _loaded(settings: Settings, masker: Masker) -> AsyncIterator[App]:
         await database.stop()
 
 
-async def _engines(app: App) -> AsyncIterator[Check]:
+async def _engines(app: App, waiting: Waiting) -> AsyncIterator[Check]:
     key = "REKKU_ENGINE"
     try:
         engines = app.choose_engines()
@@ -148,7 +173,9 @@ async def _engines(app: App) -> AsyncIterator[Check]:
         for name in engines.names:
             handle = engines.get(name)
             if handle is not None:
-                yield await _engine(app, handle)
+                with _waited_for(f"the engine {name}", waiting):
+                    check = await _engine(app, handle)
+                yield check
     finally:
         await engines.stop()
 

@@ -1,4 +1,4 @@
-"""Which process uses a home right now."""
+"""Which processes use a home right now."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ from pathlib import Path
 
 
 def process_using(home: Path) -> str:
-    """Return the id of the process that runs on this home, or "".
+    """Return the ids of the processes that run on this home, whatever their roles, with commas between, or "".
 
     Whether there is one tells the lock itself; what stands in the file may be left from one that was killed.
     """
+    holders = {_holder(lock) for lock in (home / "lock", *home.glob("lock-*"))} - {""}
+    return ", ".join(sorted(holders))
+
+
+def _holder(lock: Path) -> str:
     try:
-        descriptor = os.open(home / "lock", os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return ""
     try:

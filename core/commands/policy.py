@@ -69,7 +69,7 @@ def _explain(
     as_json: bool,
 ) -> int:
     from core.commands.loaded import loaded_app
-    from core.commands.policy_explanation import explanation, known_role, lines
+    from core.commands.policy_explanation import explanation, known_role, lines, stranger
     from core.commands.startup import settings_for
     from core.commands.stored import stored_roles
     from core.commands.terminal_text import say, say_json
@@ -84,15 +84,16 @@ def _explain(
     entry = entries.get(action)
     if entry is None:
         raise CommandFailed(f"There is no action {action}.", cure=suggestion(action, entries))
+    stored = stored_roles(settings)
     question = Question(
         spec=entry.spec,
         payload=payload,
         principal=who,
-        role=role or known_role(app, who, stored_roles(settings)),
+        role=role or known_role(app, who, stored),
         address=where or Address(who.interface, who.user_id),
         tainted=tainted,
     )
-    told = explanation(question, rules, entry.complaints(payload))
+    told = explanation(question, rules, entry.complaints(payload), "" if role else stranger(app, who, stored))
     if as_json:
         say_json(told)
     else:
@@ -110,6 +111,7 @@ def _check(as_json: bool) -> int:
     app = loaded_app(settings)
     interfaces = {component.name for component in app.registry.components("interface")}
     found = policy_findings(settings.policy_rules, _specs(app), interfaces)
+    wrong = [finding for finding in found if not finding.note]
     if as_json:
         say_json([finding.as_json() for finding in found])
     else:
@@ -117,10 +119,10 @@ def _check(as_json: bool) -> int:
         for finding in found:
             name = "" if finding.name == finding.rule else f" ({finding.name})"
             say(f"{finding.rule}{name}: {finding.problem} {finding.cure}".rstrip())
-        if not found:
+        if not wrong:
             count = len(settings.policy_rules)
             say(f"{count} rule{'' if count == 1 else 's'}, and nothing is wrong.")
-    return FAILED if found else 0
+    return FAILED if wrong else 0
 
 
 def _specs(app: App) -> dict[str, ActionSpec]:

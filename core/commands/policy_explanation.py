@@ -9,6 +9,7 @@ from core.contracts.inputs import Principal, Role
 from core.contracts.json import JsonObject
 from core.contracts.policy import Decision, Question, Rule
 from core.services.people import People
+from core.settings import Access
 from core.turn.stages.authorize import authorize, visible
 
 TAINT = "taint"
@@ -25,8 +26,20 @@ def known_role(app: App, who: Principal, stored: Mapping[str, Role]) -> Role:
     return people.role(who)
 
 
-def explanation(question: Question, rules: Sequence[Rule], complaints: Sequence[str]) -> JsonObject:
+def stranger(app: App, who: Principal, stored: Mapping[str, Role]) -> str:
+    """Return what somebody is who may do nothing because nobody has let them in yet, or "" for everybody else."""
+    if str(who) in stored or known_role(app, who, stored) is not Role.BLOCKED:
+        return ""
+    if app.settings.access is Access.PAIRING:
+        return "a stranger who is not paired yet"
+    return "a stranger, and nobody but trainers is let in"
+
+
+def explanation(
+    question: Question, rules: Sequence[Rule], complaints: Sequence[str], stranger: str = ""
+) -> JsonObject:
     """Return the decision and its making. complaints: what the action's schema says against the payload.
+    stranger: what `stranger` says of who asks.
 
     decided_by: "rule", "permission", "taint" or "role" (who is blocked may do nothing). matched: every rule that
     matches, with its verdict. shown: whether the model is shown the action at all.
@@ -38,6 +51,8 @@ def explanation(question: Question, rules: Sequence[Rule], complaints: Sequence[
         "action": spec.type,
         "who": str(question.principal),
         "role": question.role.value,
+        "stranger": bool(stranger),
+        "standing": stranger or question.role.value,
         "where": str(question.address),
         "tainted": question.tainted,
         "verdict": decision.verdict.value,
@@ -69,7 +84,7 @@ def lines(told: JsonObject) -> str:
     made_by = f"the rule {told['rule']}" if told["decided_by"] == "rule" else f"the {told['decided_by']}"
     text = [
         f"{told['verdict']}: {told['reason']}",
-        f"asked: {told['action']} by {told['who']} ({told['role']}) in {told['where']}{seen}",
+        f"asked: {told['action']} by {told['who']} ({told['standing']}) in {told['where']}{seen}",
         f"decided by: {made_by}",
         f"permission: {told['permission']}",
     ]

@@ -12,22 +12,27 @@ from core.contracts.json import Json, JsonObject
 from core.contracts.policy import Verdict
 from core.registry.near_names import suggestion
 from core.services.policy import read_each
+from core.turn.stages.authorize import NEVER_ASKED
 
 _WILD = "*?["
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """rule: its place, such as "policy.rules[2]". name: its own name, or the place. problem: one sentence."""
+    """rule: its place, such as "policy.rules[2]". name: its own name, or the place. problem: one sentence.
+
+    note: the rule is sound, and does not do all that it seems to.
+    """
 
     rule: str
     name: str
     problem: str
     cure: str = ""
+    note: bool = False
 
     def as_json(self) -> JsonObject:
         """Return it for programs."""
-        return {"rule": self.rule, "name": self.name, "problem": self.problem, "cure": self.cure}
+        return {"rule": self.rule, "name": self.name, "problem": self.problem, "cure": self.cure, "note": self.note}
 
 
 def policy_findings(
@@ -46,10 +51,30 @@ def policy_findings(
     found = [Finding(rule=place, name=place, problem=mistake) for place, mistake in wrong.items()]
     for place, table in readable.items():
         problems = [*_actions(table, actions), *_people(table, interfaces)]
-        problems = problems or _shadowed(place, readable, actions)
+        problems = problems or _never_asks(table, actions) or _shadowed(place, readable, actions)
         found += [Finding(rule=place, name=rules[place].name, problem=what, cure=cure) for what, cure in problems]
+        if not problems and (note := _not_asked(table, actions)):
+            found.append(Finding(rule=place, name=rules[place].name, problem=note, note=True))
     order = {f"policy.rules[{n}]": n for n in range(1, len(tables) + 1)}
     return sorted(found, key=lambda finding: order[finding.rule])
+
+
+def _never_asks(table: Mapping[str, Json], actions: Mapping[str, ActionSpec]) -> list[tuple[str, str]]:
+    """Return (problem, cure) of a rule that asks about nothing but what decides about approvals."""
+    named = {type_ for type_ in actions if _named(type_, table)}
+    if table["verdict"] != Verdict.ASK or not named or named - NEVER_ASKED:
+        return []
+    what = " and ".join(sorted(named))
+    return [(f"{what} decides about approvals and is never asked about: it has no effect.", "Deny it, or leave it.")]
+
+
+def _not_asked(table: Mapping[str, Json], actions: Mapping[str, ActionSpec]) -> str:
+    """Return what a rule that asks does not ask about though it matches, in a sentence, or ""."""
+    matched = [actions[type_] for type_ in sorted(NEVER_ASKED & actions.keys()) if _named(type_, table)]
+    if table["verdict"] != Verdict.ASK or not matched or table.get("arguments"):
+        return ""
+    commands = ", ".join(f"/{spec.command}" if spec.command else spec.type for spec in matched)
+    return f"{commands} decide about approvals: they are never asked about, or nothing could be approved."
 
 
 def _texts(table: Mapping[str, Json], key: str) -> list[str]:

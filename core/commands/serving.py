@@ -16,7 +16,7 @@ from core.health.server import HealthServer
 from core.ownership import ALL_DUTIES, Duty
 from core.services.mask import Masker
 from core.settings import Settings
-from core.storage.opening import database_of
+from core.storage.opening import StoredDatabase
 
 log = structlog.get_logger("rekku.app")
 
@@ -33,9 +33,12 @@ async def serve(settings: Settings, masker: Masker, duties: frozenset[Duty], *, 
     with StopSignals() as stop:
         try:
             async with AsyncExitStack() as stack:
+                log.info("starting", home=str(settings.home), roles=sorted(duties))
                 app = App(settings, masker=masker, duties=duties, reread=settings_for, watch=watch)
                 health = await stack.enter_async_context(HealthServer(app, settings.health_address))
-                await stop.unless_asked(_wait_for_database(settings))
+                if settings.database_server is not None:
+                    stack.push_async_callback(app.database.stop)
+                    await stop.unless_asked(_started(app.database))
                 await stop.unless_asked(stack.enter_async_context(app))
                 end_starting()
                 tell_failures(app)
@@ -57,17 +60,15 @@ async def serve(settings: Settings, masker: Masker, duties: frozenset[Duty], *, 
     return 0
 
 
-async def _wait_for_database(settings: Settings) -> None:
-    """Wait for a database server that is away: it may start later than we do."""
-    while settings.database_server is not None:
-        database = database_of(settings)
+async def _started(database: StoredDatabase) -> None:
+    """Start a database server's database, and wait for a server that is away: it may start later than we do."""
+    while True:
         try:
             await database.start()
         except StorageUnavailable as error:
             log.warning("waiting for the database", error=str(error))
             await asyncio.sleep(DATABASE_RETRY_S)
         else:
-            await database.stop()
             return
 
 

@@ -1,4 +1,4 @@
-"""Tables in plain aligned text, cut to the width of a terminal."""
+"""Tables in plain aligned text, cut to the width of a terminal and whole elsewhere."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from core.commands.terminal_text import on_one_line
 
 LONGEST_CELL = 300
-"""Columns. The rest of a longer cell is for `show` and `--json`."""
+"""Columns. On a terminal the rest of a longer cell is for `show` and `--json`; a pipe gets it whole, and the column
+does not become wider for it."""
 
 _GAP = "  "
 _NARROWEST = 6
@@ -18,11 +19,13 @@ _NARROWEST = 6
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Return the rows under their headings; where stdout is a terminal, no line is wider than it."""
-    lines = [list(headings), *([_cut(on_one_line(str(cell)), LONGEST_CELL) for cell in row] for row in rows)]
-    widths = [max(_width(line[column]) for line in lines) for column in range(len(headings))]
+    lines = [list(headings), *([on_one_line(str(cell)) for cell in row] for row in rows)]
+    widths = [min(max(_width(line[column]) for line in lines), LONGEST_CELL) for column in range(len(headings))]
+    fit = _padded
     if sys.stdout is not None and sys.stdout.isatty():
         _shrink(widths, shutil.get_terminal_size().columns)
-    return "\n".join(_GAP.join(map(_fit, line, widths)).rstrip() for line in lines)
+        fit = _fit
+    return "\n".join(_GAP.join(map(fit, line, widths)).rstrip() for line in lines)
 
 
 def _shrink(widths: list[int], columns: int) -> None:
@@ -32,8 +35,11 @@ def _shrink(widths: list[int], columns: int) -> None:
 
 
 def _fit(cell: str, width: int) -> str:
-    cut = _cut(cell, width)
-    return cut + " " * (width - _width(cut))
+    return _padded(_cut(cell, width), width)
+
+
+def _padded(cell: str, width: int) -> str:
+    return cell + " " * (width - _width(cell))
 
 
 def _cut(text: str, width: int) -> str:

@@ -88,8 +88,9 @@ class Activity:
     """An ephemeral sign of life of a turn, for typing signs and spinners; nothing depends on it.
 
     ENDED carries the `result` ("complete", "awaiting_approval", "aborted" or "error"), the approvals that it
-    waits for, and comes after the turn's deliveries were sent or have failed. outcome: at the end of a call, what
-    became of its action, as its caller may see it.
+    waits for, the types of the actions that came to nothing (`not_done`; a turn of a model can be complete all the
+    same), and comes after the turn's deliveries were sent or have failed. outcome: at the end of a call, what became
+    of its action, as its caller may see it.
     """
 
     kind: ActivityKind
@@ -99,6 +100,7 @@ class Activity:
     result: str = ""
     approval_ids: tuple[str, ...] = ()
     outcome: Outcome | None = None
+    not_done: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
     RekkuError
     ├── ConfigurationError         settings, rekku.toml, command line arguments
     ├── StorageError               the database refuses, or cannot be used
-    │   ├── HomeInUse              another process owns this SQLite home
+    │   ├── HomeInUse              another process owns this home
     │   ├── StorageUnavailable     the database is away; the work goes on when it is back
     │   └── LeaseLost              somebody else has taken this input or delivery over
     ├── DeclarationError           a plugin, interface or engine that cannot be loaded as written

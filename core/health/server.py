@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
+import logging
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ import structlog
 
 from core.app import App
 from core.contracts.json import JsonObject
+from core.contracts.services import Clock
 from core.health.metrics import CONTENT_TYPE, Metrics
 from core.health.readiness import Phase, Readiness, as_json
 from core.services.database_watch import DatabaseWatch
@@ -35,6 +37,8 @@ MOST_CONNECTIONS = 16
 LONGEST_LINE = 2048
 MOST_HEADERS = 64
 STOP_S = 1.0
+TOLD_EVERY_S = 60.0
+"""How often a malformed request is logged."""
 
 
 class HealthServer:
@@ -90,6 +94,7 @@ class HealthServer:
         self._answering = web.Server(
             self._answer,
             access_log=None,
+            logger=_logger(self._app.clock),
             keepalive_timeout=SILENCE_S,
             lingering_time=0.0,
             max_line_size=LONGEST_LINE,
@@ -156,6 +161,39 @@ class HealthServer:
         from aiohttp import web
 
         return web.Response(body=await self._metrics.text(), headers={"Content-Type": CONTENT_TYPE})
+
+
+class _OneAMinute(logging.Filter):
+    """Passes one malformed request in a minute: whoever reaches the port could fill the log with them."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self._clock = clock
+        self._next_s = 0.0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        from aiohttp.http_exceptions import HttpProcessingError
+
+        error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
+        if not isinstance(error, HttpProcessingError):
+            return True  # an error of ours
+        now_s = self._clock.monotonic()
+        if now_s < self._next_s:
+            return False
+        self._next_s = now_s + TOLD_EVERY_S
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+        # One line, and not where in the reader it was noticed.
+        record.exc_info, record.exc_text = None, None
+        record.msg, record.args = "a malformed request; more of them in this minute are not logged", ()
+        return True
+
+
+def _logger(clock: Clock) -> logging.Logger:
+    """Return a logger of one server's own, below that of health."""
+    logger = logging.Logger("rekku.health.http")
+    logger.parent = logging.getLogger("rekku.health")
+    logger.addFilter(_OneAMinute(clock))
+    return logger
 
 
 class _TurnedAway(asyncio.Protocol):

@@ -18,6 +18,8 @@ from core.services.mask import Masker
 log = structlog.get_logger("rekku.engines")
 
 START_DEADLINE_S = 30.0
+TOLD_EVERY_S = 60.0
+"""How often the same failure of an engine is logged."""
 
 
 class EngineHandle:
@@ -33,6 +35,7 @@ class EngineHandle:
         self._figures = figures
         self._starting = asyncio.Lock()
         self._started = False
+        self._failed, self._told_at, self._since_told = "", 0.0, 0
 
     async def ready(self, timeout_s: float = START_DEADLINE_S) -> None:
         """Start the engine unless it is, within `timeout_s` seconds; raises EngineUnavailable."""
@@ -55,10 +58,22 @@ class EngineHandle:
             reply = await self._ask(request, timeout_s)
         except EngineError as error:
             self._figures.engine_failed(self.name, loop.time() - began, error)
-            log.warning("the engine did not answer", engine=self.name, error=self._masker.text(error.explain()))
+            self._tell(self._masker.text(error.explain()), loop.time())
             raise
+        if self._failed:
+            log.info("the engine answers again", engine=self.name, failures=self._since_told)
+            self._failed, self._since_told = "", 0
         self._figures.engine_answered(self.name, loop.time() - began, reply.usage)
         return reply
+
+    def _tell(self, error: str, now_s: float) -> None:
+        """Log that it did not answer: of the same error one line a minute, with how many there were since."""
+        self._since_told += 1
+        if error == self._failed and now_s - self._told_at < TOLD_EVERY_S:
+            log.debug("the engine did not answer", engine=self.name, error=error)
+            return
+        log.warning("the engine did not answer", engine=self.name, error=error, failures=self._since_told)
+        self._failed, self._told_at, self._since_told = error, now_s, 0
 
     async def _ask(self, request: EngineRequest, timeout_s: float) -> EngineReply:
         loop = asyncio.get_running_loop()

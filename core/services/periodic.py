@@ -7,8 +7,11 @@ process.
 from __future__ import annotations
 
 import asyncio
+import functools
+import inspect
 import logging
 import re
+import threading
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -60,7 +63,7 @@ def jobs_of(plugin: object) -> list[Job]:
     return [
         Job(
             name=name,
-            run=partial(invoke, getattr(plugin, name)),
+            run=_runner(getattr(plugin, name)),
             seconds=mark.seconds,
             cron=mark.cron,
             skip_late=mark.skip_late,
@@ -68,6 +71,36 @@ def jobs_of(plugin: object) -> list[Job]:
         )
         for name, mark in type(plugin).declared_jobs()
     ]
+
+
+def _runner(function: Callable[[], Any]) -> Callable[[], Awaitable[Any]]:
+    """Return what runs a job once; one without `async` not before the thread of its last run has ended.
+
+    A deadline ends a coroutine, and no thread: of one that hangs, each run would leave another behind.
+    """
+    if inspect.iscoroutinefunction(function):
+        return partial(invoke, function)
+    busy = threading.Lock()
+    told = False
+
+    @functools.wraps(function)
+    def in_thread() -> Any:
+        try:
+            return function()
+        finally:
+            busy.release()
+
+    async def run() -> Any:
+        nonlocal told
+        if not busy.acquire(blocking=False):
+            if told:
+                return None
+            told = True
+            raise RuntimeError("its last run does not end, so no other is begun until it does")
+        told = False
+        return await invoke(in_thread)
+
+    return run
 
 
 class PeriodicJobs:

@@ -69,7 +69,7 @@ def load_settings(env: Mapping[str, str] | None = None, *, home: Path | None = N
         values["REKKU_TIMEZONE"] = system_timezone(variables)
         sources.origins["REKKU_TIMEZONE"] = "system"
     problems = sources.problems
-    hidden = {key: values[key] for key in _HIDDEN & values.keys() if isinstance(values[key], str)}
+    hidden = {key: _hidden_part(values[key]) for key in _HIDDEN & values.keys() if isinstance(values[key], str)}
     problems.secrets.update(
         {key: text for key, text in (sources.expansion.secrets | hidden).items() if len(text) >= SHORTEST_SECRET}
     )
@@ -93,6 +93,14 @@ def load_settings(env: Mapping[str, str] | None = None, *, home: Path | None = N
     if settings is None or problems:
         raise problems.error()
     return settings
+
+
+def _hidden_part(value: str) -> str:
+    """Return what no text may show of a value: of a URL what stands behind its scheme, of a file's URL nothing."""
+    scheme, separator, rest = value.partition("://")
+    if scheme == "sqlite":
+        return ""
+    return rest if separator and scheme.replace("+", "").isalnum() else value
 
 
 def _report(error: ValidationError, values: JsonObject, sources: Sources) -> None:

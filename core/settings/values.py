@@ -127,8 +127,13 @@ def _database_url(url: SecretStr) -> SecretStr:
         return url
     if not separator or kind.partition("+")[0] not in SERVERS:
         raise ValueError(f"must be {_DATABASES}; unset it for rekku.db in REKKU_HOME")
+    if "@" in text.partition("@")[2]:
+        # The last one ends the password for some readers and the first for others: it must not become a host's name.
+        raise ValueError("holds more than one @: escape each @ of the user and the password as %40")
     try:
         parts = urlsplit(text)
+        if "@" in text and "@" not in parts.netloc:
+            raise ValueError("a password that ends early")
         sound = bool(parts.hostname) and len(parts.path) > 1 and (parts.port or 1) > 0
     except ValueError:
         sound = False

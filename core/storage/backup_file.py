@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import itertools
 import os
 import re
@@ -124,18 +125,41 @@ def usable_revision(found: str, backup: Path) -> str:
 async def written_whole(target: Path) -> AsyncIterator[Path]:
     """Let a file be written beside `target`, for its owner alone, that takes its place when the block has ended well.
 
-    Raises NoBackup when it cannot be written. Whatever ends the block, nothing half is left.
+    Raises NoBackup when it cannot be written. Whatever ends the block, nothing half is left; what a process has left
+    that was killed is removed by the next one that writes the same file.
     """
     partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    descriptor = None
     try:
-        os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        await asyncio.to_thread(remove_leftovers, target.parent, re.escape(target.name))
+        descriptor = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # as long as it is held, it is no leftover
         yield partial
         await asyncio.to_thread(put_in_place, partial, target)  # a large file takes its time to reach the disk
     except (OSError, sqlite3.Error) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise NoBackup(f"The backup {target} cannot be written ({reason}).") from error
     finally:
+        if descriptor is not None:
+            os.close(descriptor)
         await asyncio.to_thread(remove_partial, partial)
+
+
+def remove_leftovers(directory: Path, name: str) -> None:
+    """Remove what was being written when its process was killed. name: of the file it was for, as a pattern."""
+    pattern = re.compile(rf"\.{name}\.[0-9a-f]{{8}}")
+    try:
+        found = [path for path in directory.iterdir() if pattern.fullmatch(path.name)]
+    except OSError:
+        return  # what is wrong with the directory is told by whoever writes there
+    for partial in found:
+        with contextlib.suppress(OSError):  # another process writes it, or it is gone, or not ours to open
+            descriptor = os.open(partial, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                remove_partial(partial)
+            finally:
+                os.close(descriptor)
 
 
 def remove_partial(partial: Path) -> None:

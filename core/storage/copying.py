@@ -22,6 +22,7 @@ from core.storage.opening import StoredDatabase
 from core.storage.packet import packet_size
 from core.storage.portable_tables import PortableTables, portable_tables
 from core.storage.row_values import Fingerprint, digest, plain, select_rows, size_of
+from core.storage.table_difference import narrower_in
 
 BATCH_ROWS = 500
 BATCH_BYTES = 1024 * 1024
@@ -273,9 +274,13 @@ async def _name_the_row(writing: HeldConnection, table: Table, batch: Sequence[R
             await writing.transact(lambda conn, value=value: conn.execute(insert(table), [value]).rowcount)  # type: ignore[misc]
         except DBAPIError as error:
             key = ", ".join(str(part) for part in _key(table, row)) or "without a key"
+            narrower = await writing.run(lambda conn: narrower_in(conn, table))
+            cure = "Change or delete that row in the source, then go on with --resume."
+            if narrower:  # the row is sound, and so would be the table that a copy creates
+                cure = f"The reason is that table in the target: {narrower}. Drop it there and go on with --resume."
             raise StorageError(
                 f"{writing.where} does not take the row {key[:80]} of {table.name}: {server_errors.reason(error)}.",
-                cure="Change or delete that row in the source, then go on with --resume.",
+                cure=cure,
             ) from error
 
 

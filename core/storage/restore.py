@@ -22,6 +22,7 @@ from core.storage.backup_file import (
     check_mariadb,
     free_name,
     kind_of,
+    remove_leftovers,
     usable_revision,
     without_version,
 )
@@ -68,6 +69,7 @@ async def restore(settings: Settings, backup: Path, *, force: bool, now_ms: int)
         path = await asyncio.to_thread(settings.database_path.resolve)
         found, file = await asyncio.to_thread(restore_file, path, backup, stamp, force=force)
         return Restored(schema=found, kept=file)
+    await asyncio.to_thread(remove_leftovers, settings.home, r"before-restore-[0-9-]+\.(?:sql|dump)")
     kept = await asyncio.to_thread(free_name, settings.home / f"{stamp}{ENDINGS[dialect]}")
     return await _restore_server(settings, url, backup, kept, force=force)
 

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import shutil
 import sqlite3
 from pathlib import Path
 from urllib.parse import quote
 
-from core.storage.backup_file import NoBackup, check_sqlite, free_name, put_in_place, remove_partial, usable_revision
+from core.storage.backup_file import (
+    NoBackup,
+    check_sqlite,
+    free_name,
+    put_in_place,
+    remove_leftovers,
+    remove_partial,
+    usable_revision,
+)
 from core.storage.database_use import refuse_rows
 
 FORCE = "Say --force to replace what is there; it is kept beside."
@@ -26,6 +35,7 @@ def restore_file(path: Path, backup: Path, stamp: str, *, force: bool) -> tuple[
         raise NoBackup(f"{backup} is the database itself.", cure="Name another file.")
     if not force and path.exists():
         refuse_rows(_tables_with_rows(path), str(path), FORCE)
+    remove_leftovers(path.parent, re.escape(path.name))
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         _copy(backup, partial)

@@ -16,14 +16,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import event, text
-from sqlalchemy.exc import DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import DBAPIError, IntegrityError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from core.contracts.errors import ConfigurationError, StorageError, StorageUnavailable, ValueRefused
 from core.storage import server_errors
+from core.storage.other_server import refuse_other
 from core.storage.packet import packet_size
 from core.storage.server_errors import Meaning
-from core.storage.server_url import normalized
+from core.storage.server_url import default_port, for_driver, normalized
 from core.storage.transaction import CLOSED, ENDING, FALLEN_BEHIND, MAX_WAITING, as_error, refuse_ending
 
 if TYPE_CHECKING:
@@ -73,22 +74,20 @@ class ServerDatabase:
     def __init__(self, url: str, *, read_only: bool = False) -> None:
         self.url = normalized(url)
         self.dialect = self.url.get_backend_name()
-        self.where = f"{self.url.host or 'localhost'}:{self.url.port or self._default_port}/{self.url.database}"
+        self.where = f"{self.url.host or 'localhost'}:{self.url.port or default_port(self.url)}/{self.url.database}"
         self._read_only = read_only
         self._engines: dict[_Use, AsyncEngine] = {}
         self._running: set[asyncio.Task[Any]] = set()
         self._largest_packet = 0
 
-    @property
-    def _default_port(self) -> int:
-        return 5432 if self.dialect == "postgresql" else 3306
-
     async def start(self) -> None:
-        """Connect once, and create the database where it is missing and this user may.
+        """Connect once, and create the database where it is missing and this user may; nothing when it is started.
 
         Raises StorageUnavailable when the server cannot be reached, and StorageError that says what to do when it
         lets nobody in or is too old.
         """
+        if self._engines:
+            return
         self._engines = {use: self._engine(use, connections) for use, connections in CONNECTIONS.items()}
         try:
             await self._look_at_server()
@@ -173,10 +172,10 @@ class ServerDatabase:
             task.exception()  # whoever awaited it may be gone; it is no news for the loop then
 
     async def _repeated(
-        self, fn: Callable[[Any], T], *, durable: bool, write: bool, longest_s: float | None = None
+        self, fn: Callable[[Any], T], *, durable: bool, write: bool, longest_s: float | None = None, runs: int = RUNS
     ) -> T:
-        lost = 0
-        for run in range(RUNS):
+        lost, violated = 0, ""
+        for run in range(runs):
             try:
                 return await self._run(fn, durable=durable, write=write, longest_s=longest_s)
             except StorageError:
@@ -186,13 +185,17 @@ class ServerDatabase:
                 means = server_errors.meaning(cause)
                 lost += means is Meaning.LOST
                 again = means is Meaning.CONFLICT or (means is Meaning.LOST and lost == 1)
-                if again and run < RUNS - 1:
+                if isinstance(cause, IntegrityError):
+                    # Who looked first and sees it now does something else; the same once more is no conflict.
+                    again = again and violated != str(cause.orig)
+                    violated = str(cause.orig)
+                if again and run < runs - 1:
                     await asyncio.sleep(FIRST_PAUSE_S * 2**run * random.random())
                     continue
                 if means is Meaning.FINAL:
                     error = server_errors.refused(error, self.where)
                     raise error from error.__cause__
-                if means is Meaning.CONFLICT and cause is not error:
+                if means is Meaning.CONFLICT and (violated or cause is not error):
                     raise
                 raise server_errors.refused(cause, self.where) from error
         raise AssertionError("the last run returns or raises")
@@ -268,7 +271,7 @@ class ServerDatabase:
             arguments = {"connect_timeout": CONNECT_S, "charset": "utf8mb4", "init_command": f"SET {variables}"}
         try:
             engine = create_async_engine(
-                self.url,
+                for_driver(self.url),
                 pool_size=connections,
                 max_overflow=0,
                 pool_timeout=LONGEST_S,
@@ -323,7 +326,12 @@ class ServerDatabase:
 
     async def _look_at_server(self) -> None:
         try:
-            version = await self.read(_version)
+            # Once, and not for long: no connection can be stale yet.
+            look = self._repeated(_version, durable=False, write=False, longest_s=CONNECT_S, runs=1)
+            version = await self._to_the_end(look)
+        except StorageUnavailable as error:
+            await refuse_other(self.url, error, self.where)
+            raise
         except StorageError as error:
             if server_errors.code_of(error.__cause__ or error) not in server_errors.NO_SUCH_DATABASE:
                 raise
@@ -352,7 +360,7 @@ class ServerDatabase:
         """Create the database, connected to the one that every server has."""
         from sqlalchemy.ext.asyncio import create_async_engine
 
-        server = self.url.set(database="postgres" if self.dialect == "postgresql" else "")
+        server = for_driver(self.url).set(database="postgres" if self.dialect == "postgresql" else "")
         engine = create_async_engine(server, isolation_level="AUTOCOMMIT")
         mark = '"' if self.dialect == "postgresql" else "`"
         name = mark + (self.url.database or "").replace(mark, mark * 2) + mark

@@ -37,6 +37,9 @@ _POSTGRESQL = {
 }
 _POSTGRESQL_CLASSES = {"08": Meaning.LOST, "53": Meaning.PASSING, "58": Meaning.PASSING}
 
+_OTHER_ROWS = {1062, 1451, 1452, 1586, "23503", "23505", "23P01"}
+"""What is refused because of other rows, which another process may have written: unique and foreign keys."""
+
 _NOT_LET_IN = {1044, 1045, 1698, 1130, "28000", "28P01", "42501"}
 _RIGHTS = {1044, 1142, 1143, 1227, "42501"}
 _READ_ONLY = {1290, 1792, 1836, "25006"}
@@ -74,7 +77,7 @@ def meaning(error: BaseException) -> Meaning:
         return known
     if isinstance(error, IntegrityError):
         # Two processes that both looked before they wrote: at the second run this one sees what the other wrote.
-        return Meaning.CONFLICT
+        return Meaning.CONFLICT if code in _OTHER_ROWS else Meaning.FINAL
     return Meaning.LOST if isinstance(error, InterfaceError) and code is None else Meaning.FINAL
 
 

@@ -1,7 +1,7 @@
 """The servers' own programs for whole databases: found, given only what they need, and heard when they fail.
 
-A password is on no command line: PostgreSQL's programs get it in their environment, MariaDB's in a file that only
-this user may read.
+A password is on no command line and on no disk: PostgreSQL's programs get it in their environment, MariaDB's in a
+file in memory that they inherit. A program ends with us, however we end.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import contextlib
 import os
 import re
 import shutil
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from urllib.parse import unquote
 from sqlalchemy import URL
 
 from core.contracts.errors import StorageError
+from core.storage.tied_program import tied
 
 PACKAGES = {"mariadb": "mariadb-client", "postgresql": "postgresql-client"}
 """Of Debian."""
@@ -60,10 +62,11 @@ def absolute(path: Path) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """How a program reaches a database. options: what stands first on its command line."""
+    """How a program reaches a database. options: what stands first on its command line. inherited: descriptors."""
 
     database: str
     options: tuple[str, ...] = ()
+    inherited: tuple[int, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
@@ -88,11 +91,25 @@ def access(url: URL, dialect: str) -> Iterator[Access]:
     lines += [f"password={_quoted(password)}"] if password else []
     # As the driver does: encrypted where the server offers it. Programs that do not know the option pass it over.
     lines += ["default-character-set=utf8mb4", "loose-disable-ssl-verify-server-cert"]
-    with tempfile.TemporaryDirectory(prefix="rekku-") as folder:  # of mode 700
-        file = Path(folder) / "client.cnf"
-        with os.fdopen(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as opened:
-            opened.write("\n".join((*lines, "")))
-        yield Access(database=name, options=(f"--defaults-file={file}",), environment=environment, secrets=secrets)
+    with _in_memory("\n".join((*lines, ""))) as descriptor:
+        option = f"--defaults-file=/dev/fd/{descriptor}"
+        yield Access(
+            database=name, options=(option,), inherited=(descriptor,), environment=environment, secrets=secrets
+        )
+
+
+@contextlib.contextmanager
+def _in_memory(content: str) -> Iterator[int]:
+    """Yield the descriptor of a file without a name, which is gone with the last process that has it open."""
+    if sys.platform == "linux":
+        file: IO[bytes] = os.fdopen(os.memfd_create("rekku"), "w+b")
+        os.fchmod(file.fileno(), 0o600)  # MariaDB's programs read no options that others could have written
+    else:
+        file = tempfile.TemporaryFile()  # noqa: SIM115 -- closed below
+    with file:
+        file.write(content.encode())
+        file.seek(0)  # writes it too
+        yield file.fileno()
 
 
 def _quoted(value: str) -> str:
@@ -115,11 +132,12 @@ async def run_tool(
     what: what it is for, at the beginning of a sentence. feed: what it reads.
     """
     process = await asyncio.create_subprocess_exec(
-        *command,
+        *tied(command),
         stdin=asyncio.subprocess.PIPE if feed is not None else asyncio.subprocess.DEVNULL,
         stdout=stdout,
         stderr=asyncio.subprocess.PIPE,
         env=dict(given.environment),
+        pass_fds=given.inherited,
     )
     try:
         complaint, _ = await asyncio.gather(_complaint(process), _feed(process, feed))

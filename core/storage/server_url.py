@@ -46,3 +46,15 @@ def normalized(url: str) -> URL:
             f"DATABASE_URL has the option {unknown[0]}, which is not known.", cure="Leave out what follows the ?."
         )
     return parsed.set(drivername=driver, query=options)
+
+
+def default_port(url: URL) -> int:
+    """Return the port of a server of that kind where the URL names none."""
+    return 5432 if url.get_backend_name() == "postgresql" else 3306
+
+
+def for_driver(url: URL) -> URL:
+    """Return a normalized URL for the driver: aiomysql makes latin-1 of a password, and MariaDB wants UTF-8."""
+    if url.get_backend_name() != "mariadb" or url.password is None:
+        return url
+    return url.set(password=url.password.encode().decode("latin-1"))

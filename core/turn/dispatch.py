@@ -16,6 +16,7 @@ from core.contracts.inputs import Input, InputKind, Principal, Role
 from core.contracts.outcomes import OutcomeStatus
 from core.services import inbox
 from core.turn.commit import END_STATES, abort
+from core.turn.decide import not_done
 from core.turn.end_call import call_outcome
 from core.turn.environment import TurnEnvironment
 from core.turn.gather import CatalogueTextCache
@@ -276,7 +277,10 @@ class Dispatcher:
             if action.outcome.status is OutcomeStatus.AWAITING_APPROVAL
         )
         outcome = await call_outcome(turn, self._env) if turn.input.kind is InputKind.CALL else None
-        ended = self._activity(turn, ActivityKind.ENDED, result=result, approval_ids=waiting, outcome=outcome)
+        left = not_done(turn.steps)
+        ended = self._activity(
+            turn, ActivityKind.ENDED, result=result, approval_ids=waiting, not_done=left, outcome=outcome
+        )
         await self._env.show(ended)
         for input_id in turn.lease.joined:  # each of them may be waited for
             await self._env.show(replace(ended, input_id=input_id))

@@ -6,6 +6,7 @@ and sets the next instant. So an occurrence happens once, also when several proc
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -34,6 +35,8 @@ ACTION = "reminder"
 """Under this name the ledger has what became of occurrences; no model can ask for it."""
 
 LOOK_AGAIN_MS = 30_000
+MISSED_MS = 60_000
+"""What is later than this may not be the only one that was missed."""
 
 
 async def fire_reminder(env: TurnEnvironment, instant: DueInstant) -> bool:
@@ -43,7 +46,11 @@ async def fire_reminder(env: TurnEnvironment, instant: DueInstant) -> bool:
         await env.database.transact(lambda conn: reminders.drop(conn, instant))
         return False
     now_ms = env.clock.now_ms()
-    due = what_is_due(reminder, now_ms)
+    if reminder.intent.rule and now_ms - instant.at_ms > MISSED_MS:
+        # Thousands of occurrences may have been missed meanwhile, and every one is looked at.
+        due = await asyncio.to_thread(what_is_due, reminder, now_ms)
+    else:
+        due = what_is_due(reminder, now_ms)
     env.reached("reminder due")
     role = env.people.role(reminder.principal)
     refused = _refused(env, reminder, role)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from core.contracts.deliveries import Button
 from core.contracts.reminders import Occurrence
@@ -35,8 +35,12 @@ def lateness_note(reminder: Reminder, occurrence: Occurrence, late_s: int, left_
 
 
 def shown_instant(at_ms: int, zone: str) -> str:
-    """Return an instant for people, in a zone."""
-    local = datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(ZoneInfo(zone))
+    """Return an instant for people, in a zone; in UTC where the system does not know that zone any more."""
+    instant = datetime.fromtimestamp(at_ms / 1000, UTC)
+    try:
+        local = instant.astimezone(ZoneInfo(zone))
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        local, zone = instant, "UTC"
     seconds = f":{local:%S}" if local.second else ""
     return f"{local:%A %Y-%m-%d %H:%M}{seconds} ({zone})"
 

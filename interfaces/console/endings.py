@@ -13,10 +13,14 @@ _EARLY_KEPT = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """How a turn ended: "complete", "awaiting_approval", "aborted", "error", or "" when the wait was given up."""
+    """How a turn ended: "complete", "awaiting_approval", "aborted", "error", or "" when the wait was given up.
+
+    not_done: the types of its actions that came to nothing.
+    """
 
     result: str
     approval_ids: tuple[str, ...] = ()
+    not_done: tuple[str, ...] = ()
 
 
 class Endings:
@@ -45,7 +49,7 @@ class Endings:
         """Take note of an activity; only ENDED matters here."""
         if activity.kind is not ActivityKind.ENDED:
             return
-        ending = Ending(result=activity.result, approval_ids=activity.approval_ids)
+        ending = Ending(result=activity.result, approval_ids=activity.approval_ids, not_done=activity.not_done)
         future = self._waiting.get(activity.input_id)
         if future is None:
             self._early[activity.input_id] = ending

@@ -22,7 +22,7 @@ from interfaces.telegram.client import Client, Unreachable
 from interfaces.telegram.config import TelegramConfig
 from interfaces.telegram.held_chats import HeldChats
 from interfaces.telegram.intake import Intake
-from interfaces.telegram.looking import TOKEN_CURE, TOKEN_REFUSED, ask
+from interfaces.telegram.looking import HEALTH_S, NETWORK_CURE, TOKEN_CURE, TOKEN_REFUSED
 from interfaces.telegram.menu import set_menus
 from interfaces.telegram.moved_chats import MovedChats
 from interfaces.telegram.owned_tasks import OwnedTasks
@@ -114,7 +114,13 @@ class Connection:
         """Tell what is wrong, or ask Telegram, for 5 seconds at most."""
         if self.standing.problem is not None:
             return self.standing.problem
-        return await ask(self.client)
+        try:
+            me = await self.client.me(HEALTH_S)
+        except (TelegramUnauthorizedError, TelegramNotFound):
+            return Health(ok=False, detail=TOKEN_REFUSED, cure=TOKEN_CURE)
+        except (TelegramAPIError, Unreachable) as error:
+            return Health(ok=False, detail=f"{error}", cure=NETWORK_CURE)
+        return Health(ok=True, detail=f"@{me.username}")
 
     async def _introduced(self) -> User:
         """Return the bot's own account once Telegram can be reached: without it nothing can be read."""

@@ -139,7 +139,7 @@ class TelegramInterface(InterfaceBase):
         missing = self.config.missing()
         if missing:
             return Health(ok=False, detail=missing)
-        await asyncio.to_thread(importlib.import_module, "interfaces.telegram.looking")
+        await asyncio.to_thread(importlib.import_module, "aiohttp")
         from interfaces.telegram.looking import look
 
         return await look(self.config)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from core.contracts.actions import Untrusted
 from core.contracts.reminders import Occurrence
@@ -14,10 +14,17 @@ LONGEST_SHOWN = 80
 
 
 def instant(at_ms: int, zone: str) -> str:
-    """Return an instant such as "Monday 2026-11-30 08:00", in a zone."""
-    local = datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(ZoneInfo(zone))
+    """Return an instant such as "Monday 2026-11-30 08:00", in a zone.
+
+    Where the system does not know the zone any more it is in UTC, and says so: the others of a list are sound.
+    """
+    local, lost = datetime.fromtimestamp(at_ms / 1000, UTC), ""
+    try:
+        local = local.astimezone(ZoneInfo(zone))
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        lost = " in UTC, for this system does not know the zone any more"
     seconds = f":{local:%S}" if local.second else ""
-    return f"{local:%A %Y-%m-%d %H:%M}{seconds}"
+    return f"{local:%A %Y-%m-%d %H:%M}{seconds}{lost}"
 
 
 def coming(occurrences: Sequence[Occurrence], zone: str) -> str:

@@ -284,14 +284,50 @@ async def test_a_row_that_the_target_does_not_take_is_named(place: Callable[[str
         await database.transact(
             lambda conn: conn.execute(text("UPDATE notes_note SET text = 'a' || char(0) WHERE id = 3")).rowcount
         )
-    with pytest.raises(StorageError, match="does not take the row 3 of notes_note"):
+    with pytest.raises(StorageError, match="does not take the row 3 of notes_note") as refused:
         await copied(source, place("postgresql"))
+    assert "in the source" in refused.value.cure
     async with opened(source) as database:
         await database.transact(
             lambda conn: conn.execute(text("UPDATE notes_note SET text = '', done = 2 WHERE id = 3")).rowcount
         )
     with pytest.raises(StorageError, match=r"notes_note\.done holds 2, which is neither true nor false"):
         await copied(source, place("postgresql"))
+
+
+@pytest.mark.service
+@pytest.mark.parametrize(
+    ("other", "change", "why"),
+    [
+        ("mariadb", "text LONGTEXT CHARACTER SET latin1", "text is in latin1 there"),
+        ("mariadb", "text VARCHAR(3) CHARACTER SET utf8mb4", "text holds 3 there"),
+        ("postgresql", "text VARCHAR(3)", "text holds 3 there"),
+        ("postgresql", "text TEXT CONSTRAINT short CHECK (length(text) < 4)", "there is a check there, short"),
+    ],
+)
+async def test_a_table_of_the_target_that_takes_less_is_what_is_named(
+    other: str, change: str, why: str, place: Callable[[str], Place]
+) -> None:
+    def one_note(conn: Any) -> None:
+        conn.execute(text("CREATE TABLE jot (id INTEGER PRIMARY KEY, text TEXT)"))
+        conn.execute(text("INSERT INTO jot VALUES (1, '🙂🙂🙂🙂')"))
+
+    source, target = await filled(place("sqlite"), one_note), place(other)
+    async with opened(target) as database:
+        await schema.upgrade(database)
+        await database.exclusively(
+            lambda conn: conn.execute(text(f"CREATE TABLE jot (id BIGINT NOT NULL PRIMARY KEY, {change})")).rowcount
+        )
+    with pytest.raises(StorageError, match="does not take the row 1 of jot") as refused:
+        await copied(source, target)
+    assert why in refused.value.cure
+    assert "in the target" in refused.value.cure
+    async with opened(target) as database:
+        await database.exclusively(lambda conn: conn.execute(text("DROP TABLE jot")).rowcount)
+    await copied(source, target, resume=True)
+    async with opened(target) as database:
+        found = await database.read(lambda conn: conn.execute(text("SELECT text FROM jot")).scalar())
+    assert found == "🙂🙂🙂🙂"
 
 
 async def test_an_older_source_has_to_be_upgraded_first(place: Callable[[str], Place]) -> None:

@@ -180,6 +180,25 @@ async def test_a_row_that_is_there_already_is_an_integrity_error(db: StoredDatab
     assert await db.read(names) == ["a"]
 
 
+@on_servers
+async def test_what_is_refused_each_time_is_told_soon(db: StoredDatabase) -> None:
+    """A row that another process has just written is a conflict once; a row that is simply there is none."""
+    await db.transact(add("a"))
+    runs = 0
+
+    def counted(conn: Any, **values: Any) -> int:
+        nonlocal runs
+        runs += 1
+        return add("a", **values)(conn)
+
+    with pytest.raises(Exception, match=r"(?i)unique|duplicate"):
+        await db.transact(counted)
+    assert runs == 2
+    with pytest.raises(Exception, match=r"(?i)null"):
+        await db.transact(lambda conn: counted(conn, big=None))
+    assert runs == 3
+
+
 @everywhere
 async def test_a_reading_transaction_cannot_write(db: StoredDatabase) -> None:
     with pytest.raises(Exception, match=r"(?i)read.?only"):

@@ -338,3 +338,26 @@ async def test_what_does_not_fit_is_refused_and_the_rest_goes_on(
             assert await database.read(names) == ["b"]
     finally:
         started.stop()
+
+
+async def test_a_server_of_the_other_kind_is_recognized(dialect: str, database_servers: ServersOfTests) -> None:
+    other = {"mariadb": "postgresql", "postgresql": "mariadb"}[dialect]
+    url = normalized(database_servers.url(dialect)).set(port=database_servers.server(other).port)
+    database = ServerDatabase(url.set(drivername=dialect).render_as_string(hide_password=False))
+    with pytest.raises(StorageError, match=f"is {other}, and not {dialect}") as refused:
+        await database.start()
+    assert f"{other}://" in refused.value.cure
+
+
+async def test_a_password_may_hold_letters_of_every_alphabet(dialect: str, database_servers: ServersOfTests) -> None:
+    url = normalized(database_servers.url(dialect)).set(drivername=dialect)
+    password, user = "pä§€-пароль-🙂", f"u{url.database}"
+    async with opened(url.render_as_string(hide_password=False)) as database:
+        create = "CREATE ROLE {} SUPERUSER LOGIN PASSWORD '{}'"
+        if dialect == "mariadb":
+            create = "GRANT ALL ON *.* TO {}@127.0.0.1 IDENTIFIED BY '{}'"
+        await database.exclusively(lambda conn: conn.exec_driver_sql(create.format(user, password)).rowcount)
+        assert await database.transact(add("a"))
+    as_user = url.set(username=user, password=password, database=f"{url.database}_new")
+    async with opened(as_user.render_as_string(hide_password=False)) as database:
+        assert await database.read(names) == []

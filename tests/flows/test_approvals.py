@@ -47,6 +47,21 @@ async def continued(kit: RunningApp, ends: int) -> None:
     await kit.interface.until(lambda: len(kit.interface.ends) >= ends, f"{ends} ends")
 
 
+async def test_what_decides_an_approval_needs_none_though_a_rule_asks_about_everything() -> None:
+    everything: tuple[Any, ...] = ({"verdict": "ask", "action": "*"},)
+    async with asking_app(PRESS, policy_rules=everything) as (kit, workshop):
+        await kit.interface.ask("press a")
+        await kit.interface.say(f"/approve {await waiting_id(kit)}")
+        await continued(kit, 3)
+        assert workshop.done == ["press a"]
+    denied: tuple[Any, ...] = (*everything, {"verdict": "deny", "action": "core_approve"})
+    async with asking_app(PRESS, policy_rules=denied) as (kit, workshop):
+        await kit.interface.ask("press a")
+        (said,) = await kit.interface.ask(f"/approve {await waiting_id(kit)}")
+        assert "forbids it" in said
+        assert workshop.done == []
+
+
 async def test_a_trainer_is_asked_where_they_asked_and_the_turn_goes_on_after_yes() -> None:
     async with asking_app(PRESS, message("Pressed.")) as (kit, workshop):
         (question,) = await kit.interface.ask("press a", chat_id="room")

@@ -70,6 +70,19 @@ async def test_what_stands_behind_a_failure_is_skipped() -> None:
         assert workshop.done == []
         assert [status for _, status in await statuses(kit)] == ["done", "failed", "skipped", "skipped", "done"]
         assert "Bring the key." in engine.last.messages[-1].content
+        (end,) = kit.interface.ends
+        assert (end.result, end.not_done) == ("complete", ("refuse",))
+
+
+async def test_what_was_done_at_the_second_try_was_done() -> None:
+    engine = ScriptedEngine(
+        actions(("press", {"button": "no"})), actions(("press", {"button": "a"})), message("Pressed.")
+    )
+    rule = {"verdict": "deny", "action": "press", "arguments": {"button": "no"}}
+    async with running_app(engine=engine, plugins=[Workshop()], policy_rules=(rule,)) as kit:
+        assert await kit.interface.ask("press") == ["Pressed."]
+        assert [status for _, status in await statuses(kit)] == ["denied", "done", "done"]
+        assert [end.not_done for end in kit.interface.ends] == [()]
 
 
 async def test_the_same_action_is_not_done_twice_in_a_turn() -> None:

@@ -128,6 +128,21 @@ def test_a_pipe_is_answered_in_order(home: Path) -> None:
     assert answers == ["2", "4", "6"]
 
 
+def test_outside_of_the_environment_it_says_what_to_run() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", "import runpy, sys; sys.path.insert(0, '.'); runpy.run_path('main.py')"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "typer is not installed" in ended.stderr
+    assert "make chat" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
 def test_a_failed_turn_is_a_status(home: Path) -> None:
     ended = rekku(home, "chat", "--once", "/roll 1")
     assert ended.returncode == 1

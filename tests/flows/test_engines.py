@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 
+import core.testing
 from core.contracts.engine import EngineReply
+from core.contracts.errors import EngineUnavailable
 from core.services.clock import SystemClock
 from core.settings import ComponentTable
 from core.testing import RunningApp, ScriptedEngine, running_app
@@ -37,6 +40,19 @@ async def talking_to(
     }
     async with running_app(clock=SystemClock(), chain=chain, **given) as kit:
         yield kit
+
+
+async def test_an_engine_that_is_away_is_warned_of_once() -> None:
+    away = EngineUnavailable("It cannot be reached.", retry_after_s=0)
+    engine = ScriptedEngine(*[away] * 7, otherwise=core.testing.message("back"))
+    with capture_logs() as logs:
+        async with running_app(engine=engine, clock=SystemClock()) as kit:
+            for _ in range(2):
+                await kit.interface.ask("hello")
+    told = [(line["log_level"], line["event"]) for line in logs if line.get("engine") and "answer" in line["event"]]
+    assert [event for level, event in told if level == "warning"] == ["the engine did not answer"]
+    assert told[-1] == ("info", "the engine answers again")
+    assert next(line["failures"] for line in logs if "again" in line["event"]) == 6
 
 
 @pytest.mark.parametrize(

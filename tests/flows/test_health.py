@@ -409,6 +409,20 @@ async def test_what_is_too_large_or_no_request_is_refused(sent: bytes) -> None:
         assert (await watch.json("/healthz"))[0] == 200
 
 
+async def test_malformed_requests_do_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    async with running_app() as kit, watched(kit) as watch:
+        before = len(caplog.records)
+        for minute in (1, 2):
+            for _ in range(5):
+                assert b"400" in await _raw(watch.server.port, b"GET / HTTP/1.1\r\nnonsense\r\n\r\n")
+            assert len([r for r in caplog.records[before:] if "malformed" in r.getMessage()]) == minute
+            await kit.clock.advance(http.TOLD_EVERY_S)
+        assert [r.levelname for r in caplog.records[before:] if r.name.startswith(("rekku.health", "aiohttp"))] == [
+            "WARNING",
+            "WARNING",
+        ]
+
+
 async def test_a_connection_takes_one_request() -> None:
     async with running_app() as kit, watched(kit) as watch:
         one = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"

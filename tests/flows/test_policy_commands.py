@@ -44,7 +44,10 @@ def test_the_rule_that_decides_is_named(home: Path) -> None:
 
 
 def test_permission_role_and_taint_decide(home: Path) -> None:
-    assert explained(home)["decided_by"] == "role", "a stranger is nobody here"
+    nobody = explained(home)
+    assert (nobody["decided_by"], nobody["stranger"]) == ("role", True)
+    assert nobody["standing"] == "a stranger who is not paired yet"
+    assert explained(home, "--role", "blocked")["standing"] == "blocked"
     assert explained(home, who="telegram:1")["role"] == "trainer"
     assert explained(home, who=f"console:{pwd.getpwuid(os.getuid()).pw_name}")["role"] == "trainer"
     may = explained(home, "--role", "guest", action="message", who="telegram:9")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -17,6 +18,7 @@ from core.services import reminders
 from core.settings.components import ComponentTable
 from core.testing import RunningApp, ScriptedEngine, running_app
 from core.turn import keep_schedule
+from core.turn.choose_occurrence import Due, what_is_due
 from tests.flows.records import SILENCE
 from tests.flows.test_reminders import DAY, HOUR, MINUTE, _make_user, asked, sets, texts
 
@@ -148,6 +150,43 @@ async def test_taking_back_passes_no_bound_and_goes_on_behind_what_is_lost() -> 
         assert "reminder 1 is as it was" in (await kit.interface.ask("/undo", user_id="ann"))[0]
 
 
+async def test_a_zone_that_the_system_has_lost_breaks_no_list_and_no_delivery() -> None:
+    engine = sets(text="tea", when="tomorrow at 17:00", timezone="Europe/Rome")
+    engine.then(("create_reminder", {"text": "pills", "when": "tomorrow at 9"}), SILENCE)
+    async with running_app(engine=engine) as kit:
+        await asked(kit)
+        await asked(kit)
+        await kit.app.database.transact(
+            lambda conn: conn.exec_driver_sql("UPDATE reminders SET zone = 'Mars/Base' WHERE number = 1").rowcount
+        )
+        (told,) = await kit.interface.ask("/reminders")
+        assert "tea" in told
+        assert "does not know the zone any more" in told
+        assert "pills" in told
+        await kit.advance(3 * DAY)  # late, so that it says when it was due
+        assert sorted(text.splitlines()[0] for text in (await texts(kit))[-2:]) == [
+            "Reminder: pills",
+            "Reminder: tea",
+        ]
+
+
+async def test_thousands_of_missed_occurrences_are_counted_beside_the_event_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    threads: list[bool] = []
+
+    def counted(reminder: Reminder, now_ms: int) -> Due:
+        threads.append(threading.current_thread() is threading.main_thread())
+        return what_is_due(reminder, now_ms)
+
+    monkeypatch.setattr("core.turn.fire_reminder.what_is_due", counted)
+    async with running_app(engine=sets(text="stretch", repeat="every 5 minutes")) as kit:
+        await asked(kit)
+        await kit.advance(30 * DAY)
+        assert "occurrences were missed" in (await texts(kit))[-1]
+        assert threads == [False]
+
+
 async def test_a_button_that_is_pressed_twice_sets_one() -> None:
     async with running_app(engine=sets(text="stretch", when="in 1 minute")) as kit:
         await asked(kit)
@@ -166,6 +205,7 @@ async def test_a_button_that_is_pressed_twice_sets_one() -> None:
     [
         ("cancel_reminder", {"number": 10**30}, f"You have no reminder {10**30}."),
         ("snooze_reminder", {"number": 2**63}, f"You have no reminder {2**63}."),
+        ("snooze_reminder", {"number": 1, "by": "every day at 9"}, "to snooze is for once"),
         (
             "create_reminder",
             {"text": "x", "when": "9999-12-31 23:59", "timezone": "America/New_York"},

@@ -7,6 +7,7 @@ import os
 import signal
 import sqlite3
 import stat
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import typer
 
 from core.app import App
 from core.commands.conversation import approve_command
+from core.commands.event_loop import run_and_leave
 from core.commands.exit_status import CommandFailed, finish
 from core.commands.home_use import process_using
 from core.commands.outbox import _age_s
@@ -83,6 +85,19 @@ def test_a_bug_is_told_without_secrets(
     assert said.startswith("rekku: This is a bug in Rekku, please report it: ValueError: the key [OPENAI_API_KEY].")
     assert "sk-very-secret" not in said
     assert ("Traceback" in said) is (level == "DEBUG")
+
+
+def test_a_thread_that_hangs_holds_nobody_up() -> None:
+    held = threading.Event()
+
+    async def look() -> str:
+        hangs = asyncio.ensure_future(asyncio.to_thread(held.wait))
+        answer = await asyncio.to_thread(str, 5)
+        hangs.cancel()
+        return answer
+
+    assert run_and_leave(look()) == "5"
+    held.set()
 
 
 def test_which_process_uses_a_home(tmp_path: Path) -> None:

@@ -54,13 +54,21 @@ class FakeCore:
         if self.never_ends:
             return
         reply, result, approvals = self.behave(input_)
+        not_done = ("press",) if "unsuccessfully" in input_.text else ()
         try:
             await self.console.send(Part(address=ADDRESS, text=reply))
         except CannotDeliver:
             result = "complete"  # a dead letter is no failure of the turn
         self.open_turns -= 1
         await self.console.activity(
-            Activity(kind=ActivityKind.ENDED, address=ADDRESS, input_id=id_, result=result, approval_ids=approvals)
+            Activity(
+                kind=ActivityKind.ENDED,
+                address=ADDRESS,
+                input_id=id_,
+                result=result,
+                approval_ids=approvals,
+                not_done=not_done,
+            )
         )
 
 
@@ -140,6 +148,11 @@ async def test_an_approval_is_named_with_the_command_that_gives_it(
     out, err = capsys.readouterr()
     assert out == "May I?\n"
     assert "rekku chat --once '/approve k7f3'" in err
+
+
+async def test_an_action_that_came_to_nothing_is_a_status(core: FakeCore, capsys: pytest.CaptureFixture[str]) -> None:
+    assert await core.console.run_once("press it unsuccessfully") == 1
+    assert capsys.readouterr() == ("You said: press it unsuccessfully\n", "Not done: press.\n")
 
 
 async def test_a_failed_line_does_not_keep_the_next_from_running(

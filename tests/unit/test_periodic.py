@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from structlog.testing import capture_logs
 
 from core.ai_plugin_base import AIPluginBase, every
 from core.contracts.errors import DeclarationError
@@ -65,6 +67,40 @@ async def test_a_run_has_a_deadline_and_one_that_fails_runs_again() -> None:
     await jobs.run_now("watch", "hourly")
     await jobs.run_now("watch", "in_the_morning")
     assert watch.runs == ["hourly", "morning"]
+
+
+class Stuck(AIPluginBase):
+    """Its job hangs in a thread until it is let go."""
+
+    def __init__(self) -> None:
+        self.begun = 0
+        self.go = threading.Event()
+        self.gone = threading.Event()
+
+    @every(seconds=30, timeout_s=0.05)
+    def look(self) -> None:
+        self.begun += 1
+        self.go.wait()
+        self.gone.set()
+
+
+async def test_a_thread_that_hangs_is_not_joined_by_another_at_each_run() -> None:
+    stuck = Stuck()
+    jobs = PeriodicJobs(ForeignCalls(), "UTC")
+    jobs.add("stuck", jobs_of(stuck))
+    with capture_logs() as logs:
+        for _ in range(4):
+            await jobs.run_now("stuck", "look")
+    assert stuck.begun == 1
+    assert ["took longer" in line["error"] or "does not end" in line["error"] for line in logs] == [True, True]
+    stuck.go.set()
+    await asyncio.to_thread(stuck.gone.wait)
+    for _ in range(500):  # the thread is about to say that it has ended
+        await jobs.run_now("stuck", "look")
+        if stuck.begun == 2:
+            break
+        await asyncio.sleep(0.01)
+    assert stuck.begun == 2
 
 
 async def test_the_scheduler_runs_what_is_due() -> None:

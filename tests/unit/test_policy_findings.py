@@ -41,6 +41,20 @@ def test_nothing_is_found_in_a_good_rule(table: JsonObject) -> None:
     assert problems(table) == []
 
 
+CORE = {each.type: each for each in (spec("core_approve", "id"), spec("core_deny", "id"), spec("core_stop"))}
+
+
+def test_a_rule_that_asks_about_everything_is_told_what_it_does_not_ask_about() -> None:
+    [found] = policy_findings([{"verdict": "ask", "action": "*"}], {**ACTIONS, **CORE}, {"telegram"})
+    assert found.note
+    assert "never asked about" in found.problem
+    assert "core_approve, core_deny, core_stop" in found.problem
+    [found] = policy_findings([{"verdict": "ask", "action": "core_approve"}], {**ACTIONS, **CORE}, {"telegram"})
+    assert not found.note
+    assert "it has no effect" in found.problem
+    assert policy_findings([{"verdict": "deny", "action": "core_approve"}], {**ACTIONS, **CORE}, {"telegram"}) == []
+
+
 @pytest.mark.parametrize(
     ("table", "says"),
     [

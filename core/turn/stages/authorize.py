@@ -14,6 +14,10 @@ from core.contracts.actions import Permission
 from core.contracts.inputs import Origin, Role
 from core.contracts.policy import Decision, Question, Rule, Verdict
 
+NEVER_ASKED = frozenset({"core_approve", "core_deny", "core_stop"})
+"""What decides about an approval, or ends what waits for one, needs none: nobody could ever give it. A rule that asks
+does not apply to these; one that denies does."""
+
 
 def authorize(question: Question, rules: Sequence[Rule]) -> Decision:
     """Decide about one action; never raises."""
@@ -64,7 +68,7 @@ def _by_rules(question: Question, rules: Sequence[Rule]) -> Decision | None:
             matched = rule.matches(question)
         except Exception as error:  # noqa: BLE001 - a rule is foreign code here; the gate fails closed
             return Decision(verdict=Verdict.DENY, reason=f"{rule.name} failed ({error}).", rule=rule.name)
-        if matched:
+        if matched and not (rule.verdict is Verdict.ASK and question.spec.type in NEVER_ASKED):
             matching.append(rule)
     if not matching:
         return None
