@@ -14,6 +14,7 @@ import json
 import os
 import platform
 import random
+import shutil
 import sys
 import tempfile
 import time
@@ -47,6 +48,7 @@ LIFE_S = {"sqlite": (0.1, 0.8), "mariadb": (0.2, 1.4), "postgresql": (0.2, 1.4)}
 
 SLOW = {"think_s": 0.05, "act_s": 0.05, "send_s": 0.02}
 LONGEST_REST = 60
+REST_S = 50.0
 
 
 def main() -> None:
@@ -65,6 +67,8 @@ def main() -> None:
                 server = servers.server(dialect) if dialect != "sqlite" else None
                 report = asyncio.run(_play(dialect, directory / f"scene-{dialect}", server, arguments))
                 reports.append(report)
+                if arguments.keep and report["broken promises"]:
+                    shutil.copytree(directory / f"scene-{dialect}", arguments.keep / dialect, dirs_exist_ok=True)
                 print(", ".join(f"{key} {value}" for key, value in report.items()), flush=True)
         finally:
             servers.stop()
@@ -100,7 +104,7 @@ async def _play(
                 await asyncio.sleep(0.1)  # nothing is left to do until the next reminder
         print(file=sys.stderr)
         for _ in range(LONGEST_REST):
-            code = await scene.run(children, said)
+            code = await scene.run(children, said, patience_s=REST_S)
             left = scene.rows("SELECT 1 FROM reminders WHERE state = 'active'")
             left += scene.rows("SELECT 1 FROM outbox WHERE state IN ('waiting', 'sending')")
             if code != STUCK and not left:
@@ -174,6 +178,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report there as well")
+    parser.add_argument("--keep", type=Path, metavar="DIRECTORY", help="keep what a broken promise left, to look at")
     return parser.parse_args()
 
 

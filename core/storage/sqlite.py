@@ -50,6 +50,9 @@ PASSING = frozenset(
 )
 """Result codes of what may be over in a while (https://sqlite.org/rescode.html); the others stay as they are."""
 
+PASSING_FOR_WRITER = PASSING | {sqlite3.SQLITE_READONLY}
+"""A file system that has become read-only can be made writable again; whoever writes while it reads is wrong."""
+
 
 @dataclass(slots=True)
 class _Job:
@@ -258,7 +261,7 @@ class SqliteDatabase:
             if driver.in_transaction:
                 driver.execute("ROLLBACK")
             for job in group:
-                job.error = job.error or _translated(error)
+                job.error = job.error or _translated(error, PASSING_FOR_WRITER)
         _settle(group)
 
     def _run_in_group(self, conn: Connection, driver: sqlite3.Connection, job: _Job, *, alone: bool) -> None:
@@ -268,7 +271,7 @@ class SqliteDatabase:
         try:
             job.result = job.fn(conn)
         except BaseException as error:  # noqa: BLE001 - whatever fn raises belongs to the one who awaits it
-            job.error = _translated(error)
+            job.error = _translated(error, PASSING_FOR_WRITER)
             if driver.in_transaction:
                 driver.execute("ROLLBACK" if alone else "ROLLBACK TO job")
         else:
@@ -330,12 +333,12 @@ def _driver(conn: Connection) -> sqlite3.Connection:
     return driver
 
 
-def _translated(error: BaseException) -> Exception:
+def _translated(error: BaseException, passing: frozenset[int] = PASSING) -> Exception:
     """Turn the driver's errors into ours; leave everything else as it is."""
     error = as_error(error)
     original = error.orig if isinstance(error, DBAPIError) else error
     # An extended code holds the primary one in its lowest byte.
-    if isinstance(original, sqlite3.Error) and getattr(original, "sqlite_errorcode", 0) & 0xFF in PASSING:
+    if isinstance(original, sqlite3.Error) and getattr(original, "sqlite_errorcode", 0) & 0xFF in passing:
         return StorageUnavailable(f"The database refuses: {original}.", cure="See `rekku doctor`.")
     if isinstance(original, sqlite3.Error) and not isinstance(original, sqlite3.IntegrityError):
         return StorageError(f"The database refuses: {original}.", cure="See `rekku doctor`.")
