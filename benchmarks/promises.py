@@ -138,33 +138,35 @@ async def terminated(dialect: str, scene: Scene, servers: ServersOfTests, argume
 
 async def away(dialect: str, scene: Scene, servers: ServersOfTests, arguments: Any) -> list[dict[str, Any]]:
     """R4: the server away under load, in each way."""
-    reports = []
-    for how in OUTAGES:
-        choice = random.Random(arguments.seed)
-        server = await asyncio.to_thread(servers.another, dialect)
-        place = Scene(scene.directory / how, server.url("rekku"))
-        place.directory.mkdir(parents=True)
+    return [await _away(dialect, how, scene.directory / how, servers, arguments) for how in OUTAGES]
+
+
+async def _away(dialect: str, how: str, place: Path, servers: ServersOfTests, arguments: Any) -> dict[str, Any]:
+    server = await asyncio.to_thread(servers.another, dialect)
+    scene = Scene(place, server.url("rekku"))
+    scene.directory.mkdir(parents=True)
+    said = load(random.Random(arguments.seed), arguments.r4_messages, 50)
+    try:
+        report = head("R4", await version_of(scene), arguments.seed)
+        report |= {"how": how, "seconds away": arguments.r4_seconds, "messages": len(said)}
         try:
-            said = load(choice, arguments.r4_messages, 50)
-            version = await version_of(place)
-            seen = await goes_away(server, how, place.home, place.outside, said, for_s=arguments.r4_seconds)
-            sends = place.outside.read(SENDS)
-            broken = complaints(place, [*said, *seen.late], failing_turns=True, gateway_kills=0)
-            broken += [f"{seen.acknowledged} inputs were acknowledged meanwhile"] if seen.acknowledged else []
-            report = head("R4", version, arguments.seed) | {
-                "how": how,
-                "seconds away": arguments.r4_seconds,
-                "messages": len(said) + len(seen.late),
-                "seconds until /readyz said so": round(seen.told_after_s, 1),
-                "acknowledged meanwhile": seen.acknowledged,
-                "seconds from its return until all was done": round(seen.done_after_s, 1),
-                "parts seen again": len(sends) - len({event["id"] for event in sends}),
-                "exits": 0,
-            }
-            reports.append(finished(report, broken, place, arguments.keep))
-        finally:
-            await asyncio.to_thread(server.stop)
-    return reports
+            seen = await goes_away(server, how, scene.home, scene.outside, said, for_s=arguments.r4_seconds)
+        except AssertionError as error:
+            return finished(report, [str(error)], scene, arguments.keep)
+        sends = scene.outside.read(SENDS)
+        report |= {
+            "handed in meanwhile": len(seen.late),
+            "acknowledged meanwhile": seen.acknowledged,
+            "seconds until /readyz said so": round(seen.told_after_s, 1),
+            "seconds from its return until all was done": round(seen.done_after_s, 1),
+            "parts seen again": len(sends) - len({event["id"] for event in sends}),
+            "exits": 0,
+        }
+        broken = complaints(scene, [*said, *seen.late], failing_turns=True, gateway_kills=0)
+        broken += [f"{seen.acknowledged} inputs were acknowledged meanwhile"] if seen.acknowledged else []
+        return finished(report, broken, scene, arguments.keep)
+    finally:
+        await asyncio.to_thread(server.stop)
 
 
 async def shared(dialect: str, scene: Scene, servers: ServersOfTests, arguments: Any) -> dict[str, Any]:

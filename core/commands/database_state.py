@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import shutil
 from dataclasses import dataclass
@@ -97,10 +98,16 @@ def _why_file_is_not_writable(database: SqliteDatabase) -> StorageError | None:
     path = database.path
     if path is None:
         return None
+    cure = "Let this user write to it; a file system that is read-only has to be mounted again."
     for place in (path, path.parent):
         if not os.access(place, os.W_OK):
-            cure = "Let this user write to it; a file system that is mounted read-only has to be mounted again."
             return StorageError(f"{place} cannot be written to.", cure=cure)
+    try:
+        # A file without a name, gone when it is closed: a disk that has failed may still say that it can be written to.
+        os.close(os.open(path.parent, os.O_TMPFILE | os.O_WRONLY, 0o600))
+    except OSError as error:
+        if error.errno in (errno.EROFS, errno.EIO):
+            return StorageError(f"{path.parent} cannot be written to: {os.strerror(error.errno)}.", cure=cure)
     free = shutil.disk_usage(path.parent).free
     if free < LEAST_FREE:
         return StorageError(f"The disk of {path} is full: {free} bytes are free.", cure="Make room on it.")

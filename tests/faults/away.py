@@ -125,7 +125,7 @@ async def goes_away(
             url = url.replace(f":{server.port}/", f":{proxy.port}/")
         it = await stack.enter_async_context(running(home, url, outside, said))
         await until(lambda: len(outside.read(WORLD)) > 3, "it works")
-        assert await it.is_ready(), "it is told that all works"
+        await until(it.is_ready, "it is told that all works")
         began = time.monotonic()
         if proxy is not None:
             proxy.refuses = True
