@@ -103,7 +103,7 @@ def _why_file_is_not_writable(database: SqliteDatabase) -> StorageError | None:
         if not os.access(place, os.W_OK):
             return StorageError(f"{place} cannot be written to.", cure=cure)
     try:
-        # A file without a name, gone when it is closed: a disk that has failed may still say that it can be written to.
+        # A file without a name, gone when it is closed: what has failed may still look as if it could be written to.
         os.close(os.open(path.parent, os.O_TMPFILE | os.O_WRONLY, 0o600))
     except OSError as error:
         if error.errno in (errno.EROFS, errno.EIO):
