@@ -14,6 +14,7 @@ import random
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -43,13 +44,17 @@ from tests.faults.children import Children
 from tests.faults.outside import PLATFORM, SENDS, TRAINER, WORLD
 from tests.support.database_servers import ServersOfTests
 
-LIFE_S = {"sqlite": (0.1, 0.8), "mariadb": (0.2, 1.4), "postgresql": (0.2, 1.4)}
-"""The shortest and the longest life of a process, where nothing else is done on the machine."""
+LIFE_S = (0.1, 0.7)
+"""The shortest and the longest time from when a process is up until it is killed, on a machine that is idle."""
 
-EMPTY_RUN_S = {"sqlite": 0.15, "mariadb": 0.4, "postgresql": 0.4}
-"""What a process takes there from its start to its end with nothing to do; where that is longer, so are the lives."""
+START_S = {"sqlite": 0.1, "mariadb": 0.3, "postgresql": 0.3}
+"""What a start takes there; where it takes longer, so do the lives."""
 
-SLOWEST = 5.0
+WHILE_IT_STARTS = 1 / 8
+"""How many are killed before they are up."""
+
+SLOWEST = 3.0
+UP_WITHIN_S = 30
 PLANTED_AT_ONCE = 25
 
 LONGEST_REST = 60
@@ -89,17 +94,15 @@ async def _play(dialect: str, scene: Scene, arguments: argparse.Namespace) -> di
     choice = random.Random(arguments.seed)
     said = load(choice, arguments.messages, arguments.lanes)
     # A run takes about this long: reminders fall due all the way.
-    expected_s = arguments.kills * (LIFE_S[dialect][1] * 0.8)
+    expected_s = arguments.kills * (START_S[dialect] + LIFE_S[1])
     version = await version_of(scene)
     await _plant(scene, arguments.reminders, expected_s)
     kills = 0
     async with Children() as children:
         began = time.monotonic()
-        await scene.run(children, [])
-        slowness = min(max((time.monotonic() - began) / EMPTY_RUN_S[dialect], 1.0), SLOWEST)
+        slowness = min(max(await _start_s(scene, children) / START_S[dialect], 1.0), SLOWEST)
         while kills < arguments.kills:
-            life_s = choice.uniform(*LIFE_S[dialect]) * slowness
-            code = await scene.run(children, said, kill_after_s=life_s, **SLOW)
+            code = await scene.run(children, said, while_it_runs=_life(scene, choice, slowness, dialect), **SLOW)
             if code not in (0, -9):
                 raise RuntimeError(scene.log())
             kills += code == -9
@@ -127,7 +130,7 @@ async def _play(dialect: str, scene: Scene, arguments: argparse.Namespace) -> di
         "lanes": arguments.lanes,
         "reminders": arguments.reminders,
         "kills": kills,
-        "lives of a process, seconds": [round(each * slowness, 1) for each in LIFE_S[dialect]],
+        "seconds from up to a kill": [round(each * slowness, 1) for each in LIFE_S],
         "seconds": round(time.monotonic() - began),
         "reminders lost": len(lost),
         "turns given up after more than three interruptions, and told": len(given_up(scene)),
@@ -137,6 +140,37 @@ async def _play(dialect: str, scene: Scene, arguments: argparse.Namespace) -> di
         "ends that are not known, and told": len(scene.begun),
     }
     return finished(report, broken, scene, arguments.keep)
+
+
+async def _start_s(scene: Scene, children: Children) -> float:
+    """Return how long a process takes to be up."""
+    began = time.monotonic()
+    await scene.run(children, [], for_good=True, while_it_runs=partial(_up, scene))
+    return time.monotonic() - began
+
+
+async def _up(scene: Scene, pid: int, more_than: int = 0) -> None:
+    """Wait until another process is up."""
+    for _ in range(UP_WITHIN_S * 100):
+        if len(scene.outside.read("up")) > more_than:
+            return
+        await asyncio.sleep(0.01)
+
+
+def _life(
+    scene: Scene, choice: random.Random, slowness: float, dialect: str
+) -> Callable[[int], Coroutine[Any, Any, None]]:
+    """Return what ends when a process is to be killed: mostly while it works, now and then while it starts."""
+    ups = len(scene.outside.read("up"))
+    while_it_starts = choice.random() < WHILE_IT_STARTS
+    lasts_s = choice.uniform(0, START_S[dialect]) if while_it_starts else choice.uniform(*LIFE_S)
+
+    async def live(pid: int) -> None:
+        if not while_it_starts:
+            await _up(scene, pid, ups)
+        await asyncio.sleep(lasts_s * slowness)
+
+    return live
 
 
 def given_up(scene: Scene) -> list[Any]:

@@ -48,6 +48,7 @@ _LONG = {
     "tests/flows/test_database_commands.py": "servers, their tools, and kills",
     "tests/flows/test_erasure.py": "interrupted everywhere",
     "tests/flows/test_health.py": "processes that serve",
+    "tests/flows/test_long_history.py": "a hundred thousand messages",
     "tests/flows/test_malformed_texts.py": "every malformed text on every way",
     "tests/flows/test_people_command.py": "every cell of every table",
     "tests/flows/test_reminder_sequences.py": "sequences that are played",

@@ -105,6 +105,7 @@ async def run(job: Job) -> int:
     code = 0
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with app:
+        records.add("up", job=job.job)
         if job.for_good:
             await stop.wait()
         elif job.stop_at:
