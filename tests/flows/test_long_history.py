@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Engine, event, insert
 
-from core.contracts.inputs import Principal
+from core.contracts.inputs import Address, Principal
 from core.services import personal_data
 from core.services.person_export import tables
 from core.settings import RetentionSettings
@@ -92,7 +92,7 @@ async def test_a_hundred_thousand_messages() -> None:
         assert await whole_tables_read(kit, longer) == []
 
         person = await kit.app.database.read(
-            lambda conn: personal_data.find(conn, Principal("test", "trainer"), "test:trainer")
+            lambda conn: personal_data.find(conn, Principal("test", "trainer"), Address("test", "trainer"))
         )
         exported = 0
         async for table, rows in tables(kit.app.database, person):
