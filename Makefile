@@ -37,9 +37,9 @@ bench: ## Measure turns
 	@bash scripts/setup.sh dev
 	@exec $(PYTHON_BIN) -m benchmarks.turns $(ARGS)
 
-chaos: ## Kill under load on every database that is installed, and count what was lost or repeated
+chaos: ## Kill, end and cut off under load on every database that is installed, and count what was lost or repeated
 	@bash scripts/setup.sh dev
-	@exec $(PYTHON_BIN) -m benchmarks.chaos $(ARGS)
+	@exec $(PYTHON_BIN) -m benchmarks.promises $(ARGS)
 
 soak: ## A long run at a high rate: whether memory, tasks, threads and descriptors stay flat
 	@bash scripts/setup.sh dev

@@ -1,4 +1,4 @@
-"""Kills at random moments under load, on each database: `python -m benchmarks.chaos [--json FILE]`.
+"""Kills at random moments under load, on each database (R1): `python -m benchmarks.chaos [--json FILE]`.
 
 A real app on a real database is killed again and again (SIGKILL, at moments drawn from the seed) while messages come
 in and reminders fall due; then it may come to rest. What happened is counted at the platform, the model and the
@@ -10,20 +10,28 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-import os
-import platform
 import random
 import sys
-import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import text
-
+from benchmarks.scenes import (
+    BROKEN,
+    SLOW,
+    add_options,
+    finished,
+    head,
+    is_there,
+    load,
+    servers_in_a_directory,
+    version_of,
+    write,
+)
 from core.contracts.inputs import Address, Principal
 from core.contracts.reminders import Intent
 from core.contracts.schedule import Reminder
@@ -33,64 +41,68 @@ from core.storage.opening import database_of
 from tests.faults.aftermath import Scene, complaints
 from tests.faults.child import STUCK, settings
 from tests.faults.children import Children
-from tests.faults.outside import PLATFORM, SENDS, TRAINER, WORLD, Said
-from tests.faults.test_chaos import KINDS
-from tests.support.database_servers import DIALECTS, DatabaseServer, ServersOfTests, is_installed
+from tests.faults.outside import PLATFORM, SENDS, TRAINER, WORLD
+from tests.support.database_servers import ServersOfTests
 
-VERSIONS = {
-    "sqlite": "SELECT sqlite_version()",
-    "mariadb": "SELECT version()",
-    "postgresql": "SHOW server_version",
-}
-LIFE_S = {"sqlite": (0.1, 0.8), "mariadb": (0.2, 1.4), "postgresql": (0.2, 1.4)}
-"""The shortest and the longest life of a process; it needs a tenth of a second to start, three on a server."""
+LIFE_S = (0.1, 0.7)
+"""The shortest and the longest time from when a process is up until it is killed, on a machine that is idle."""
 
-SLOW = {"think_s": 0.05, "act_s": 0.05, "send_s": 0.02}
+START_S = {"sqlite": 0.1, "mariadb": 0.3, "postgresql": 0.3}
+"""What a start takes there; where it takes longer, so do the lives."""
+
+WHILE_IT_STARTS = 1 / 8
+"""How many are killed before they are up."""
+
+SLOWEST = 3.0
+UP_WITHIN_S = 30
+PLANTED_AT_ONCE = 25
+
 LONGEST_REST = 60
+REST_S = 50.0
 
 
 def main() -> None:
     """Play, print, and write the report that was asked for; ends with 1 when a promise was broken."""
-    arguments = _arguments()
-    reports = []
-    with tempfile.TemporaryDirectory(prefix="rekku-chaos-") as name:
-        directory = Path(name)
-        directory.chmod(0o755)
-        servers = ServersOfTests(directory)
-        try:
-            for dialect in arguments.database:
-                if dialect != "sqlite" and not is_installed(dialect):
-                    print(f"{dialect}: not installed here, left out.", flush=True)
-                    continue
-                server = servers.server(dialect) if dialect != "sqlite" else None
-                report = asyncio.run(_play(dialect, directory / f"scene-{dialect}", server, arguments))
-                reports.append(report)
-                print(", ".join(f"{key} {value}" for key, value in report.items()), flush=True)
-        finally:
-            servers.stop()
-    if arguments.json:
-        arguments.json.write_text(json.dumps(reports, indent=2) + "\n", encoding="utf-8")
-    sys.exit(any(report["broken promises"] for report in reports))
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.chaos", description="Kill under load, and count.")
+    add_options(parser)
+    add_sizes(parser)
+    arguments = parser.parse_args()
+    with servers_in_a_directory() as (servers, directory):
+        reports = []
+        for dialect in filter(is_there, arguments.database):
+            reports.append(play(dialect, servers, directory, arguments))
+            write(reports, arguments.json)
+    sys.exit(any(report[BROKEN] for report in reports))
 
 
-async def _play(
-    dialect: str, directory: Path, server: DatabaseServer | None, arguments: argparse.Namespace
-) -> dict[str, Any]:
+def add_sizes(parser: argparse.ArgumentParser) -> None:
+    """Add how much is to be played."""
+    parser.add_argument("--messages", type=int, default=1000)
+    parser.add_argument("--lanes", type=int, default=50)
+    parser.add_argument("--reminders", type=int, default=500)
+    parser.add_argument("--kills", type=int, default=200)
+
+
+def play(dialect: str, servers: ServersOfTests, directory: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Play R1 on one database, and return its report."""
+    place = directory / f"R1-{dialect}"
+    scene = Scene(place, "" if dialect == "sqlite" else servers.url(dialect))
+    return asyncio.run(_play(dialect, scene, arguments))
+
+
+async def _play(dialect: str, scene: Scene, arguments: argparse.Namespace) -> dict[str, Any]:
     choice = random.Random(arguments.seed)
-    said = [
-        Said(key=f"k{n}", chat=f"c{n % arguments.lanes}", text=f"{choice.choice(KINDS)} t{n}")
-        for n in range(arguments.messages)
-    ]
-    scene = Scene(directory, server.url("chaos") if server else "")
-    await asyncio.to_thread(directory.mkdir, parents=True)
+    said = load(choice, arguments.messages, arguments.lanes)
     # A run takes about this long: reminders fall due all the way.
-    expected_s = arguments.kills * (LIFE_S[dialect][1] * 0.8)
-    version = await _plant(scene, arguments.reminders, expected_s)
-    began = time.monotonic()
+    expected_s = arguments.kills * (START_S[dialect] + LIFE_S[1])
+    version = await version_of(scene)
+    await _plant(scene, arguments.reminders, expected_s)
     kills = 0
     async with Children() as children:
+        began = time.monotonic()
+        slowness = min(max(await _start_s(scene, children) / START_S[dialect], 1.0), SLOWEST)
         while kills < arguments.kills:
-            code = await scene.run(children, said, kill_after_s=choice.uniform(*LIFE_S[dialect]), **SLOW)
+            code = await scene.run(children, said, while_it_runs=_life(scene, choice, slowness, dialect), **SLOW)
             if code not in (0, -9):
                 raise RuntimeError(scene.log())
             kills += code == -9
@@ -100,7 +112,7 @@ async def _play(
                 await asyncio.sleep(0.1)  # nothing is left to do until the next reminder
         print(file=sys.stderr)
         for _ in range(LONGEST_REST):
-            code = await scene.run(children, said)
+            code = await scene.run(children, said, patience_s=REST_S)
             left = scene.rows("SELECT 1 FROM reminders WHERE state = 'active'")
             left += scene.rows("SELECT 1 FROM outbox WHERE state IN ('waiting', 'sending')")
             if code != STUCK and not left:
@@ -113,38 +125,69 @@ async def _play(
     twice = [n for n in range(arguments.reminders) if arrived[f"Reminder: r{n}"] > 1]
     broken = complaints(scene, said, failing_turns=True)
     broken += [f"reminder r{n} did not arrive" for n in lost] + [f"reminder r{n} was made twice" for n in twice]
-    for each in broken[:20]:
-        print(f"{dialect}: {each}")
-    return {
-        "database": f"{dialect} {version}",
-        "python": platform.python_version(),
-        "date": datetime.now(UTC).date().isoformat(),
-        "cores": len(os.sched_getaffinity(0)),
-        "seed": arguments.seed,
+    report = head("R1", version, arguments.seed) | {
         "messages": arguments.messages,
         "lanes": arguments.lanes,
         "reminders": arguments.reminders,
         "kills": kills,
+        "seconds from up to a kill": [round(each * slowness, 1) for each in LIFE_S],
         "seconds": round(time.monotonic() - began),
         "reminders lost": len(lost),
+        "turns given up after more than three interruptions, and told": len(given_up(scene)),
         "parts sent": len(sends),
         "parts seen again, in flight at a kill": len(sends) - len({event["id"] for event in sends}),
         "actions in the world": len(scene.outside.read(WORLD)),
         "ends that are not known, and told": len(scene.begun),
-        "broken promises": len(broken),
     }
+    return finished(report, broken, scene, arguments.keep)
 
 
-async def _plant(scene: Scene, count: int, within_s: float) -> str:
-    """Create the tables and the reminders, and return the version of the database."""
-    await asyncio.to_thread(scene.home.mkdir)
+async def _start_s(scene: Scene, children: Children) -> float:
+    """Return how long a process takes to be up, once the tables and all else that is made but once is there."""
+    for ups in range(2):
+        began = time.monotonic()
+        await scene.run(children, [], for_good=True, while_it_runs=partial(_up, scene, more_than=ups))
+    return time.monotonic() - began
+
+
+async def _up(scene: Scene, pid: int, more_than: int = 0) -> None:
+    """Wait until another process is up."""
+    for _ in range(UP_WITHIN_S * 100):
+        if len(scene.outside.read("up")) > more_than:
+            return
+        await asyncio.sleep(0.01)
+
+
+def _life(
+    scene: Scene, choice: random.Random, slowness: float, dialect: str
+) -> Callable[[int], Coroutine[Any, Any, None]]:
+    """Return what ends when a process is to be killed: mostly while it works, now and then while it starts."""
+    ups = len(scene.outside.read("up"))
+    while_it_starts = choice.random() < WHILE_IT_STARTS
+    lasts_s = choice.uniform(0, START_S[dialect]) if while_it_starts else choice.uniform(*LIFE_S)
+
+    async def live(pid: int) -> None:
+        if not while_it_starts:
+            await _up(scene, pid, ups)
+        await asyncio.sleep(lasts_s * slowness)
+
+    return live
+
+
+def given_up(scene: Scene) -> list[Any]:
+    """Return the turns that ended as failed since they were interrupted too often."""
+    return scene.rows("SELECT id FROM turns WHERE state = 'error' AND reason LIKE 'I was interrupted%'")
+
+
+async def _plant(scene: Scene, count: int, within_s: float) -> None:
+    """Create the tables and the reminders."""
     database = database_of(settings(scene.home, scene.database))
     await database.start()
     await schema.upgrade(database)
     now = datetime.now(UTC).replace(tzinfo=None)
 
-    def write(conn: Any) -> str:
-        for number in range(count):
+    def plant(conn: Any, first: int) -> None:
+        for number in range(first, min(first + PLANTED_AT_ONCE, count)):
             start = (now + timedelta(seconds=5 + within_s * number / max(count, 1))).replace(microsecond=0)
             intent = Intent(start=start, zone="UTC", elapsed=True)
             chat = Address(PLATFORM, f"r{number % 50}")
@@ -158,23 +201,10 @@ async def _plant(scene: Scene, count: int, within_s: float) -> str:
                 next=occurrences.first(intent, 0),
             )
             reminders.add(conn, reminder, round(time.time() * 1000))
-        return str(conn.execute(text(VERSIONS[conn.dialect.name])).scalar())
 
-    version = await database.transact(write)
+    for first in range(0, count, PLANTED_AT_ONCE):
+        await database.transact(partial(plant, first=first))
     await database.stop()
-    return version
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.chaos", description="Kill under load, and count.")
-    parser.add_argument("--database", nargs="+", choices=DIALECTS, default=DIALECTS, help="which ones (all)")
-    parser.add_argument("--messages", type=int, default=1000)
-    parser.add_argument("--lanes", type=int, default=50)
-    parser.add_argument("--reminders", type=int, default=500)
-    parser.add_argument("--kills", type=int, default=200)
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the report there as well")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

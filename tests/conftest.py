@@ -50,6 +50,7 @@ _LONG = {
     "tests/flows/test_generated_plugins.py": "types of whole plugins, and processes",
     "tests/flows/test_isolation.py": "processes of plugins",
     "tests/flows/test_health.py": "processes that serve",
+    "tests/flows/test_long_history.py": "a hundred thousand messages",
     "tests/flows/test_malformed_texts.py": "every malformed text on every way",
     "tests/flows/test_plugin_commands.py": "commands that wait for a process",
     "tests/flows/test_mcp_programs.py": "processes at both ends, and a library that takes seconds to import",

@@ -13,7 +13,7 @@ from pathlib import Path
 from core.app import App
 from core.commands.backup_examination import backup_check
 from core.commands.check import FAILED, OFF, OK, WARNING, Check
-from core.commands.database_state import database_state
+from core.commands.database_state import database_state, why_not_writable
 from core.commands.loaded import standings
 from core.commands.plugin_examination import plugin_asked
 from core.commands.startup import tables_of_nobody
@@ -105,6 +105,7 @@ async def _database(settings: Settings) -> Check:
     try:
         async with opened(settings) as database:
             state = await database_state(database)
+            no = await why_not_writable(database) if state.current and not state.damage else None
     except RekkuError as error:
         return Check(area="database", name=kind, state=FAILED, detail=str(error), cure=error.cure)
     detail = f"{state.where}, {state.size} bytes, schema {state.schema or 'none'}"
@@ -114,6 +115,8 @@ async def _database(settings: Settings) -> Check:
     if not state.usable:
         refusal = schema.refusal(state.schema)
         return Check(area="database", name=kind, state=FAILED, detail=f"{detail}. {refusal}", cure=refusal.cure)
+    if no is not None:
+        return Check(area="database", name=kind, state=FAILED, detail=f"{detail}. {no}", cure=no.cure)
     if not state.current:
         detail += f"; the next start upgrades it to {schema.HEAD}"
     return Check(area="database", name=kind, state=OK, detail=f"{detail}.")

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from sqlalchemy import literal, select
+from sqlalchemy import delete, insert, literal, select
 
 from core.contracts.errors import StorageError
 from core.contracts.services import Clock, Database
 from core.services.depths import Depths, depths
 from core.services.question import Question
+from core.storage.tables import kv
 
 PATIENCE_S = 2.0
+OWNER = "core health"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +61,9 @@ class DatabaseWatch:
         """Return why it does not work, or ""."""
         # One may work while the other does not: a file that somebody else has locked can still be read.
         asked = await asyncio.gather(
-            self._database.read(_look), self._database.transact(_look, durable=False), return_exceptions=True
+            self._database.read(_look),
+            self._database.transact(partial(_write, secrets.token_hex(8)), durable=False),
+            return_exceptions=True,
         )
         for error in asked:
             if isinstance(error, StorageError):
@@ -73,6 +79,15 @@ class DatabaseWatch:
             return await self._database.read(lambda conn: depths(conn, now_ms))
         except StorageError:
             return None
+
+
+def _write(key: str, conn: Any) -> None:
+    """Write a row and remove it: a database that is full or read-only may still begin a transaction, and read.
+
+    The row is nobody else's, so that no process waits for another one, and nothing of it is left.
+    """
+    conn.execute(insert(kv), {"owner": OWNER, "key": key, "value": "1"})
+    conn.execute(delete(kv).where(kv.c.owner == OWNER, kv.c.key == key))
 
 
 def _look(conn: Any) -> None:

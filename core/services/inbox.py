@@ -82,7 +82,13 @@ _lock = select(lanes.c.lane).where(lanes.c.lane == bindparam("lane")).with_for_u
 _one = select(*ROW).where(inbox.c.id == bindparam("input"), _is_open)
 _take = (
     update(inbox)
-    .where(inbox.c.id == bindparam("row"), inbox.c.lease_epoch == bindparam("seen"))
+    # As it was read: its holder may have finished it, or renewed its lease, while this waited for the row.
+    .where(
+        inbox.c.id == bindparam("row"),
+        inbox.c.lease_epoch == bindparam("seen"),
+        inbox.c.state == bindparam("seen_state"),
+        inbox.c.lease_until_ms == bindparam("seen_until"),
+    )
     .values(
         state="running",
         resumed=bindparam("times"),
@@ -154,6 +160,8 @@ def _claim(conn: Any, row: Any, owner: str, now_ms: int) -> Claimed | None:
         {
             "row": row.id,
             "seen": row.lease_epoch,
+            "seen_state": row.state,
+            "seen_until": row.lease_until_ms,
             "times": resumed,
             "owner": owner,
             "epoch": epoch,

@@ -41,7 +41,8 @@ _put = insert(outbox)
 _heads = select(outbox).where(outbox.c.address == bindparam("to"), _is_open).order_by(outbox.c.id).limit(BATCH)
 _take = (
     update(outbox)
-    .where(outbox.c.id == bindparam("row"), outbox.c.lease_epoch == bindparam("seen"))
+    # Another process may have sent or buried it while this waited for the row.
+    .where(outbox.c.id == bindparam("row"), outbox.c.lease_epoch == bindparam("seen"), _is_open)
     .values(
         state="sending",
         attempts=outbox.c.attempts + 1,

@@ -54,6 +54,9 @@ PASSING = frozenset(
 )
 """Result codes of what may be over in a while (https://sqlite.org/rescode.html); the others stay as they are."""
 
+PASSING_FOR_WRITER = PASSING | {sqlite3.SQLITE_READONLY}
+"""A file system that has become read-only can be made writable again; whoever writes while it reads is wrong."""
+
 
 class SqliteDatabase:
     """The `Database` of one SQLite file.
@@ -283,7 +286,7 @@ class SqliteDatabase:
             if driver.in_transaction:
                 driver.execute("ROLLBACK")
             for job in group:
-                job.error = job.error or _translated(error)
+                job.error = job.error or _translated(error, PASSING_FOR_WRITER)
         settle(group)
 
     def _run_in_group(self, conn: Connection, driver: sqlite3.Connection, job: Job, writing: Writing) -> None:
@@ -300,7 +303,7 @@ class SqliteDatabase:
             raise Lost
         job.result = result
         if failed is not None:
-            job.error = _translated(failed)
+            job.error = _translated(failed, PASSING_FOR_WRITER)
             if driver.in_transaction:
                 driver.execute("ROLLBACK" if alone else "ROLLBACK TO job")
         else:
@@ -362,12 +365,12 @@ def _driver(conn: Connection) -> sqlite3.Connection:
     return driver
 
 
-def _translated(error: BaseException) -> Exception:
+def _translated(error: BaseException, passing: frozenset[int] = PASSING) -> Exception:
     """Turn the driver's errors into ours; leave everything else as it is."""
     error = as_error(error)
     original = error.orig if isinstance(error, DBAPIError) else error
     # An extended code holds the primary one in its lowest byte.
-    if isinstance(original, sqlite3.Error) and getattr(original, "sqlite_errorcode", 0) & 0xFF in PASSING:
+    if isinstance(original, sqlite3.Error) and getattr(original, "sqlite_errorcode", 0) & 0xFF in passing:
         return StorageUnavailable(f"The database refuses: {original}.", cure="See `rekku doctor`.")
     if isinstance(original, sqlite3.Error) and not isinstance(original, sqlite3.IntegrityError):
         return StorageError(f"The database refuses: {original}.", cure="See `rekku doctor`.")

@@ -68,6 +68,8 @@ class Scene:
                 self.asked_in_vain.append(f"the model was asked again for step {call['step']} of {call['token']}")
         if code:
             self._note_what_was_open()
+        if code >= 0:
+            self._note_what_was_stopped()
         return code
 
     def _note_what_was_open(self) -> None:
@@ -80,6 +82,14 @@ class Scene:
         self.in_flight.update(row["id"] for row in sending if row["id"] in taken)
         addresses = Counter(row["address"] for row in sending)
         assert all(n == 1 for n in addresses.values()), f"more than one part of an address is in flight: {sending}"
+
+    def _note_what_was_stopped(self) -> None:
+        """Note what a process that left in good order has cancelled: it wrote itself that the end is not known."""
+        if self._has_tables():
+            stopped = self.rows(
+                "SELECT payload FROM ledger WHERE status = 'unknown' AND reason LIKE 'It was stopped%'"
+            )
+            self.begun.update(_token(row) for row in stopped)
 
     def _has_tables(self) -> bool:
         if self.database:
@@ -162,9 +172,11 @@ def _inputs(scene: Scene, said: Sequence[Said], *, failing_turns: bool) -> list[
     found += [f"input {row['id']} is {row['state']}" for row in scene.rows("SELECT * FROM inbox WHERE state<>'done'")]
     turns = scene.rows("SELECT turns.*, kind FROM turns JOIN inbox ON inbox.id = turns.input_id")
     unsure = {row["turn_id"] for row in scene.rows("SELECT turn_id FROM ledger WHERE status = 'unknown'")}
+    unanswered = _press_given_up(scene) if failing_turns else set()
     for turn in turns:
         may_fail = failing_turns or (turn["kind"] == "command" and turn["id"] in unsure)
-        if turn["state"] != "complete" and not (may_fail and turn["state"] == "error"):
+        waits = turn["state"] == "awaiting_approval" and turn["input_id"] in unanswered
+        if turn["state"] != "complete" and not (may_fail and turn["state"] == "error") and not waits:
             found.append(f"turn {turn['id']} ended as {turn['state']}: {turn['reason']}")
     opened = scene.rows(
         "SELECT inbox.lane, input_id FROM turns JOIN inbox ON inbox.id = turns.input_id "
@@ -176,6 +188,32 @@ def _inputs(scene: Scene, said: Sequence[Said], *, failing_turns: bool) -> list[
             found.append(f"the inputs of {lane} were taken up in the order {taken_up}")
     inputs = Counter(turn["input_id"] for turn in turns)
     found += [f"input {input_id} has {n} turns" for input_id, n in inputs.items() if n != 1]
+    return found
+
+
+def _press_given_up(scene: Scene) -> set[int]:
+    """The inputs whose action waits for an approval since the turn of the button's press was given up.
+
+    A turn that was interrupted too often ends as failed, and who pressed is told; the approval can still be given.
+    """
+    waiting = scene.rows(
+        "SELECT approvals.id, turns.input_id FROM approvals JOIN turns ON turns.id = approvals.turn_id "
+        "WHERE approvals.state = 'waiting' AND turns.state = 'awaiting_approval'"
+    )
+    presses = {
+        row["dedupe_key"]: row
+        for row in scene.rows(
+            "SELECT inbox.dedupe_key, inbox.lane, turns.id, turns.reason FROM inbox "
+            "JOIN turns ON turns.input_id = inbox.id WHERE turns.state = 'error'"
+        )
+    }
+    turn_of = {row["id"]: row["turn_id"] for row in scene.rows("SELECT id, turn_id FROM outbox")}
+    told = {(turn_of.get(event["id"]), event["address"], event["text"]) for event in scene.outside.read(SENDS)}
+    found = set()
+    for row in waiting:
+        press = presses.get(f"press {row['id']}")
+        if press is not None and (press["id"], press["lane"], press["reason"]) in told:
+            found.add(row["input_id"])
     return found
 
 
@@ -202,6 +240,8 @@ def _answers(scene: Scene, said: Sequence[Said], *, failing_turns: bool) -> list
     parts = {event["id"]: event for event in scene.outside.read(SENDS)}.values()
     unsure = _unsure(scene)
     found = []
+    unanswered = _press_given_up(scene) if failing_turns else set()
+    waiting = {row["dedupe_key"] for row in scene.rows("SELECT id, dedupe_key FROM inbox") if row["id"] in unanswered}
     failed = {
         row["dedupe_key"]
         for row in scene.rows(
@@ -221,7 +261,7 @@ def _answers(scene: Scene, said: Sequence[Said], *, failing_turns: bool) -> list
             continue
         if token in unsure and word.startswith("/"):
             answers += [p["text"] for p in parts if p["address"] == address and "not known" in p["text"]]
-        if len(answers) != 1:
+        if len(answers) != (0 if each.key in waiting else 1):
             found.append(f"{each.text!r} was answered by {answers}")
         befores = [text for text in texts if text == f"before {token}"]
         if len(befores) != (1 if word == "mixed" else 0):

@@ -10,6 +10,7 @@ import asyncio
 import json
 import os
 import select
+import signal
 import sys
 import tempfile
 import time
@@ -50,7 +51,8 @@ class Job:
     external action and a send take. busy_s: how long a statement waits for a file that another process has locked.
     joins: messages that wait become one turn. database: the URL of a server, "" for SQLite in the home. duties: what
     this process does, all when there are none. lease_ms: how long a claim holds without being renewed. for_good: run
-    until killed, also when nothing is left to do. patience_s: how long to wait for the rest to be done.
+    until killed, also when nothing is left to do; SIGTERM lets it leave in good order. patience_s: how long to wait
+    for the rest to be done.
     """
 
     job: int
@@ -101,9 +103,11 @@ async def run(job: Job) -> int:
         duties=frozenset(map(Duty, job.duties)),
     )
     code = 0
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with app:
+        records.add("up", job=job.job)
         if job.for_good:
-            await asyncio.Event().wait()
+            await stop.wait()
         elif job.stop_at:
             async with asyncio.timeout(PATIENCE_S):
                 await stop.wait()

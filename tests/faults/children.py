@@ -92,7 +92,7 @@ class Children:
                 await asyncio.wait({ended}, timeout=kill_after_s)
             if (while_it_runs is not None or kill_after_s is not None) and not ended.done():
                 os.kill(pid, signal.SIGKILL)
-            async with asyncio.timeout(ENDING_S):
+            async with asyncio.timeout(job.patience_s + ENDING_S):
                 return await ended
 
     async def _listen(self) -> None:

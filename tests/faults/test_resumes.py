@@ -9,7 +9,7 @@ import pytest
 from tests.faults.aftermath import Scene, complaints
 from tests.faults.child import DIED
 from tests.faults.children import Children
-from tests.faults.outside import SENDS, Said
+from tests.faults.outside import SENDS, WORLD, Said
 
 SAID = [Said(key="k1", chat="a", text="both t1"), Said(key="k2", chat="a", text="say t2")]
 RUNS = 4
@@ -90,3 +90,43 @@ async def test_resumes_are_counted_a_turn(tmp_path: Path) -> None:
 
     assert codes == [DIED] * 3 + [0], scene.log()
     assert complaints(scene, said) == []
+
+
+async def test_an_approval_can_be_given_after_its_press_was_given_up(tmp_path: Path) -> None:
+    """The turn of the press dies each time: who pressed is told, and may say it once more."""
+    said = [Said(key="k1", chat="a", text="risky t1")]
+    async with Children() as children:
+        scene = Scene(tmp_path)
+        codes = [await scene.run(children, said, die_at="after commit")]
+        codes += [await scene.run(children, said, die_at="input claimed") for _ in range(RUNS)]
+        codes.append(await scene.run(children, said))
+        [approval] = scene.rows("SELECT id, state FROM approvals")
+        left = scene.rows("SELECT state FROM turns ORDER BY id")
+        in_between = complaints(scene, said, failing_turns=True)
+        strictly = complaints(scene, said)
+        again = Said(key="k2", chat="a", text=f"/approve {approval['id']}")
+        codes.append(await scene.run(children, [*said, again]))
+
+    assert codes == [DIED] * (1 + RUNS) + [0, 0], scene.log()
+    assert approval["state"] == "waiting"
+    assert [row["state"] for row in left] == ["awaiting_approval", "error"]
+    assert in_between == []
+    assert len(strictly) == 3, "where no turn may fail, neither is the press lost, nor the answer"
+    assert complaints(scene, said, failing_turns=True) == []
+    assert [event["text"] for event in scene.outside.read(SENDS)][-1] == "answer t1: done"
+    assert len(scene.outside.read(WORLD)) == 1
+
+
+async def test_a_press_that_nobody_was_told_of_is_complained_about(tmp_path: Path) -> None:
+    said = [Said(key="k1", chat="a", text="risky t1")]
+    async with Children() as children:
+        scene = Scene(tmp_path)
+        await scene.run(children, said, die_at="after commit")
+        for _ in range(RUNS):
+            await scene.run(children, said, die_at="input claimed")
+        await scene.run(children, said)
+    assert complaints(scene, said, failing_turns=True) == []
+    sends = scene.directory / SENDS
+    kept = [line for line in sends.read_text().splitlines(keepends=True) if "interrupted" not in line]
+    sends.write_text("".join(kept))
+    assert any("awaiting_approval" in each for each in complaints(scene, said, failing_turns=True))

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from core.settings import Settings
 from tests.support.database_servers import DIALECTS, ServersOfTests
 
-ON_ALL = ("test_effects", "test_lanes")
+ON_ALL = ("test_effects", "test_lanes", "test_long_history")
 CHOSEN = os.environ.get("REKKU_TEST_DATABASE", "")
 
 
