@@ -345,6 +345,7 @@ class App:
             figures=self.figures,
             rehearsal=self._rehearsal,
             events=self.events,
+            slots=self.host.slots,
             closed_sessions=ClosedSessions(self.database, self.events, self._own),
         )
         self.dispatcher = Dispatcher(self.env, self.deliverer.settled, scan_every_s=noticed_s)

@@ -14,12 +14,17 @@ import structlog
 from core.component_events import ComponentEvents
 from core.contracts.errors import RekkuError
 from core.contracts.events import Events
+from core.contracts.processes import StartSidecar
 from core.contracts.schedule import Schedule
 from core.contracts.services import Clock, Database, KeyValueStore
+from core.contracts.slots import SlotSpec
 from core.registry.shared_services import SharedServices
+from core.services.background_jobs import JobsOfPlugin
 from core.services.events import EventBus
-from core.services.foreign import contained
+from core.services.foreign import ForeignCalls, contained
 from core.services.keyvalue import StoredKeyValues
+from core.services.sidecars import SidecarsOfPlugin
+from core.services.slots import Slots
 from core.turn.ask_for_plugin import EnginesOfPlugin
 from core.turn.environment import TurnEnvironment
 from core.turn.plugin_messages import MessagesOfPlugin
@@ -45,6 +50,8 @@ class ComponentContext:
     bus: EventBus
     redeclare: Callable[[str], Awaitable[None]]
     env: Callable[[], TurnEnvironment]
+    foreign: ForeignCalls
+    slots: Slots
     _jobs: set[asyncio.Task[None]] = field(default_factory=set)
     _released: bool = False
 
@@ -86,17 +93,34 @@ class ComponentContext:
         """The component's part in the conversations."""
         return MessagesOfPlugin(self.name, self.env)
 
+    @cached_property
+    def jobs(self) -> JobsOfPlugin:
+        """Background jobs: a handle at once, an event at the end."""
+        return JobsOfPlugin(self.name, self.foreign, self.bus)
+
+    @cached_property
+    def _sidecars(self) -> SidecarsOfPlugin:
+        return SidecarsOfPlugin(self.name, self.log)
+
+    @property
+    def sidecar(self) -> StartSidecar:
+        """Start a server of the component's own; see `PluginContext.sidecar`."""
+        return self._sidecars.start
+
+    def contribute(self, slot: str, spec: SlotSpec) -> None:
+        """Fill a slot until the component stops; raises DeclarationError."""
+        self._may_begin()
+        self.slots.contribute(self.name, slot, spec)
+
     async def actions_changed(self) -> None:
         """Have the plugin's actions read again; raises DeclarationError."""
         await self.redeclare(self.name)
 
     def spawn(self, job: Awaitable[None], name: str) -> None:
         """Run `job` in the background; it is cancelled when the component stops, and reported when it raises."""
-        if self._released:
-            close = getattr(job, "close", None)
-            if close is not None:
-                close()
-            raise RekkuError(f"{self.name} has been stopped: nothing more is begun for it.")
+        if self._released and (close := getattr(job, "close", None)) is not None:
+            close()
+        self._may_begin()
 
         async def run() -> None:
             try:
@@ -110,12 +134,18 @@ class ComponentContext:
         self._jobs.add(task)
         task.add_done_callback(self._jobs.discard)
 
+    def _may_begin(self) -> None:
+        if self._released:
+            raise RekkuError(f"{self.name} has been stopped: nothing more is begun for it.")
+
     async def release(self) -> None:
         """Cancel what still runs; a job that does not let itself be cancelled is left behind after a second."""
         self._released = True
         self.bus.handlers.withdraw(self.kind, self.name)
         self.engines.close()
         self.messages.close()
+        self.slots.withdraw(self.name)
+        await asyncio.gather(self.jobs.close(), self._sidecars.close())
         for task in self._jobs:
             task.cancel()
         if self._jobs:

@@ -8,12 +8,14 @@ from pathlib import Path
 from core.component_context import ComponentContext
 from core.contracts.services import Clock, Database, PluginContext
 from core.registry.component import Component, ComponentState
+from core.registry.near_names import suggestion
 from core.registry.shared_services import SharedServices
 from core.services.events import EventBus
 from core.services.foreign import ForeignCalls
 from core.services.owned_database import OwnedDatabase
 from core.services.periodic import PeriodicJobs, jobs_of
 from core.services.schedule import StoredSchedule
+from core.services.slots import Slots
 from core.turn.environment import TurnEnvironment
 
 
@@ -45,6 +47,7 @@ class ComponentHost:
         self._env = env
         self._contexts: dict[tuple[str, str], ComponentContext] = {}
         self.services = SharedServices()
+        self.slots = Slots(suggestion)
         self.periodic = PeriodicJobs(foreign, timezone)
 
     def make_context(self, kind: str, name: str) -> PluginContext:
@@ -60,6 +63,8 @@ class ComponentHost:
             bus=self._bus,
             redeclare=self._redeclare,
             env=self._env,
+            foreign=self._foreign,
+            slots=self.slots,
             shared_services=self.services,
         )
         self._contexts[kind, name] = context

@@ -38,6 +38,8 @@ async def plugin_asked(app: App, check: Check) -> Check:
             schedule=app.schedule,
             bus=app.events,
             redeclare=_in_vain,
+            foreign=app.foreign,
+            slots=app.host.slots,
             env=_none,
         )
         component.instance.context = context

@@ -86,6 +86,10 @@ CORE_EVENTS: Mapping[str, CoreEvent] = {
         when="An occurrence of a reminder happened; status is the outcome of the delivery.",
         fields=("reminder_id", "principal", "address", "text", "mode", "due_at_ms", "status", "reason", "tainted"),
     ),
+    "job.ended": CoreEvent(
+        when="A background job of a plugin has ended: state is done, failed or cancelled.",
+        fields=("job_id", "plugin", "name", "state", "result", "error"),
+    ),
     "memory.processed": CoreEvent(
         when="A plugin that remembers has worked through something.",
         fields=("principal", "kind", "count"),

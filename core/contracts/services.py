@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -12,7 +12,9 @@ from core.contracts.events import Events
 from core.contracts.inputs import Principal
 from core.contracts.json import Json, JsonObject
 from core.contracts.messages import PluginMessages
+from core.contracts.processes import Jobs, Sidecar
 from core.contracts.schedule import Schedule
+from core.contracts.slots import SlotSpec
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger  # importing it takes 90 ms; the contracts do not log
@@ -131,6 +133,30 @@ class PluginContext(Protocol):
     def engines(self) -> PluginEngines: ...
     @property
     def messages(self) -> PluginMessages: ...
+
+    @property
+    def jobs(self) -> Jobs: ...
+
+    def contribute(self, slot: str, spec: SlotSpec) -> None:
+        """Fill a named slot (`core.contracts.slots.SLOTS`) until the plugin stops; raises DeclarationError."""
+
+    async def sidecar(
+        self,
+        argv: Sequence[str],
+        *,
+        name: str,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        ready: Callable[[], Awaitable[bool]] | None = None,
+        ready_timeout_s: float = 30.0,
+    ) -> Sidecar:
+        """Start a server of the plugin's own, keep it going, and stop it with the plugin.
+
+        argv: the program and its arguments; no shell. env: what it sees beside PATH, HOME and the like; nothing else
+        of Rekku's environment. ready: asked ten times a second until it is True; without it the server counts as
+        ready at once. It is started again when it ends, after 1 s, 2 s and so on up to a minute. Raises RekkuError
+        when it cannot be started or is not ready within ready_timeout_s.
+        """
 
     async def actions_changed(self) -> None:
         """Have `get_supported_actions` read again: what it returns now holds from the next step on.

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from core.contracts.actions import ActionEnvelope
+from core.contracts.actions import ActionEnvelope, DisplayHints
 from core.contracts.deliveries import Button, Delivery
 from core.contracts.inputs import Address, Input, InputKind, Principal, Role
 from core.contracts.policy import Decision
@@ -56,7 +56,8 @@ def approval_request(
         scope="",
         expires_at_ms=env.clock.now_ms() + approvals.VALID_MS,
     )
-    text = _question(approval, turn)
+    entry = env.generation().get(envelope.type)
+    text = _question(approval, turn, DisplayHints() if entry is None else entry.spec.display)
     buttons = tuple(
         Button(label=label, data={"command": command})
         for label, command in (
@@ -74,17 +75,28 @@ def approval_request(
     return ApprovalRequest(approval=approval, questions=questions, notices=notices)
 
 
-def _question(approval: Approval, turn: Turn) -> str:
+def _question(approval: Approval, turn: Turn, display: DisplayHints) -> str:
     payload = json.dumps(approval.envelope.payload, ensure_ascii=False, indent=2)
-    fence = "```"
-    while fence in payload:
-        fence += "`"
+    hinted = ((display.path_field, "text"), (display.command_field, "sh"), (display.diff_field, "diff"))
+    first = [
+        _block(value, language)
+        for field, language in hinted
+        if field and isinstance(value := approval.envelope.payload.get(field), str)
+    ]
     return (
         f"**Approval needed** for `{approval.envelope.type}`, asked by {approval.principal} in {turn.input.address}."
-        f"\n\n{fence}json\n{payload}\n{fence}\n\n{approval.reason}\n\n"
+        f"\n\n{''.join(first)}{_block(payload, 'json')}{approval.reason}\n\n"
         f"`/approve {approval.id}` (this once), `/approve {approval.id} turn` (for the rest of this turn) or "
         f"`/deny {approval.id}`. It expires in 15 minutes."
     )
+
+
+def _block(text: str, language: str) -> str:
+    """Return text between fences that it does not hold itself."""
+    fence = "```"
+    while fence in text:
+        fence += "`"
+    return f"{fence}{language}\n{text}\n{fence}\n\n"
 
 
 def give(conn: Any, approval: Approval, scope: str, by: str, now_ms: int) -> bool:

@@ -14,6 +14,7 @@ from core.contracts.errors import ActionFailed
 from core.contracts.hooks import TurnContext
 from core.contracts.inputs import Address, Principal, Role
 from core.contracts.policy import Question
+from core.contracts.slots import Mention
 from core.services import approvals, history
 from core.services.approvals import Approval
 from core.turn.ask_approval import give
@@ -56,6 +57,10 @@ class CoreActions(AIPluginBase):
         for _, entry in sorted(generation.commands.items()):
             if may(entry.spec):
                 lines.append(f"- `{usage(entry.spec)}`: {entry.spec.description}")
+        mentions = sorted(env.slots.of("mentions", Mention), key=lambda each: each[1].name)
+        if mentions:
+            lines += ["", "**In a message** you can write:", ""]
+            lines += [f"- `@{mention.name}`: {mention.description}" for _, mention in mentions]
         phrases = [entry.spec.phrases[0] for entry in generation.values() if entry.spec.phrases and may(entry.spec)]
         if phrases:
             lines += ["", "**You can also say**, for example:", ""]

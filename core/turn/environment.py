@@ -24,6 +24,7 @@ from core.services.observers import Observers
 from core.services.people import People
 from core.services.retention import Retention
 from core.services.schedule import StoredSchedule
+from core.services.slots import Slots
 from core.services.strategies import Strategies
 from core.services.tokens import TokenEstimate
 from core.turn.close_session import ClosedSessions
@@ -51,6 +52,7 @@ class TurnEnvironment:
     so that tests can stop the process there. show: shows an ephemeral sign of life. figures: what is counted.
     rehearsal: what external actions are answered with where nothing outside may be touched.
     events: takes in what is told of the turn. closed_sessions: conversations that are told of once they have ended.
+    slots: what plugins have filled.
     """
 
     owner: str
@@ -80,6 +82,7 @@ class TurnEnvironment:
     reached: Callable[[str], None]
     figures: Figures
     events: EventBus
+    slots: Slots
     closed_sessions: ClosedSessions
     rehearsal: Rehearsal | None = None
 

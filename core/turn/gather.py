@@ -17,6 +17,7 @@ from core.contracts.strategies import StepPlan
 from core.services import history, notes
 from core.turn.catalogue_text import describe
 from core.turn.environment import Generation, TurnEnvironment
+from core.turn.resolve_mentions import resolve_mentions
 from core.turn.share_catalogue import DESCRIBE_ACTION
 from core.turn.stages.authorize import visible
 from core.turn.stages.build_prompt import INSTRUCTIONS
@@ -65,9 +66,11 @@ async def gather(
         said = history.window(conn, turn.session, reader=reader, but_turn=turn.id)
         return said, notes.for_turn(conn, address, turn.id, now_ms) if takes_notes else []
 
-    (lines, carried), facts = await asyncio.gather(
+    own_words = turn.input.origin is Origin.USER
+    (lines, carried), facts, mentioned = await asyncio.gather(
         env.database.read(look),
         env.hooks.collect("gather_context", context),
+        resolve_mentions(context, env) if own_words else nothing(),
     )
     return PromptParts(
         instructions=instructions if isinstance(instructions, str) else INSTRUCTIONS,
@@ -77,12 +80,17 @@ async def gather(
         summary=turn.session.summary,
         summary_tainted=turn.session.summary_tainted,
         history=lines,
-        context={plugin: _text(fact) for plugin, fact in facts.items() if fact is not None},
+        context={**{plugin: _text(fact) for plugin, fact in facts.items() if fact is not None}, **mentioned},
         notes=carried,
         steps=turn.steps,
         instruction="" if plan is None else plan.instruction,
         model=turn.session.model,
     )
+
+
+async def nothing() -> dict[str, str | Untrusted]:
+    """Return what is mentioned in words that nobody has typed."""
+    return {}
 
 
 def budget_bytes(env: TurnEnvironment, model: str) -> Budget:

@@ -139,8 +139,12 @@ class RunningAction:
             await clock.sleep(wait_s)
             if self._tells_itself:
                 return
-            self._show(f"Still working on {self.spec.type}, for {clock.monotonic() - began_s:.0f} s now.")
+            self._show(f"Still working on {self._doing()}, for {clock.monotonic() - began_s:.0f} s now.")
             wait_s = LONG_WORK_AGAIN_S
+
+    def _doing(self) -> str:
+        verb = self.spec.display.verb
+        return f"{self.spec.type} ({verb})" if verb else self.spec.type
 
     def _show(self, text: str) -> None:
         activity = Activity(

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from core.contracts.actions import ActionContext
 from core.contracts.inputs import Input, InputKind
 from core.contracts.prompts import Prompt
+from core.contracts.slots import StatusSegment
 from core.services import history, inbox, ledger, outbox
+from core.services.foreign import Raised
+from core.services.sync_or_async import invoke
 from core.turn.environment import TurnEnvironment
 from core.turn.gather import CatalogueTextCache, gather
 from core.turn.stages.build_prompt import build_prompt
 from core.turn.state import Turn
+
+SEGMENT_S = 2.0
+LONGEST_SEGMENT = 200
 
 
 async def status_text(env: TurnEnvironment, lane: str, ctx: ActionContext) -> str:
@@ -33,6 +41,7 @@ async def status_text(env: TurnEnvironment, lane: str, ctx: ActionContext) -> st
     engine = " then ".join(handle.name for handle in chain) or "none"
     model = session.model or (chain[0].engine.model if chain else "")
     lines = [f"**Engine** {engine}" + (f", model {model}" if model else ""), "", *_sections(env, model, prompt)]
+    lines += await _segments(env)
     if usage is not None:
         lines += ["", _usage(usage)]
     dead = letters.get("dead", 0)
@@ -42,6 +51,21 @@ async def status_text(env: TurnEnvironment, lane: str, ctx: ActionContext) -> st
         f"outbox; {dead} dead letter{'' if dead == 1 else 's'}.",
     ]
     return "\n".join(lines)
+
+
+async def _segments(env: TurnEnvironment) -> list[str]:
+    """Return the lines that plugins add; one that fails or is late says so."""
+    segments = env.slots.of("status", StatusSegment)
+
+    async def line(plugin: str, segment: StatusSegment) -> str:
+        label = f"status of {plugin}"
+        said = await env.foreign.call(label, lambda: invoke(segment.text), SEGMENT_S, plugin)
+        text = f"({said.sentence})" if isinstance(said, Raised) else str(said.value or "")
+        short = " ".join(env.masker.text(text).split())[:LONGEST_SEGMENT]
+        return f"**{plugin}**: {short}" if short else ""
+
+    lines = await asyncio.gather(*(line(plugin, segment) for plugin, segment in segments))
+    return [row for each in lines if each for row in ("", each)]
 
 
 def _sections(env: TurnEnvironment, model: str, prompt: Prompt) -> list[str]:

@@ -1,0 +1,45 @@
+"""Slots: places of Rekku that plugins can fill, each with a form of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from core.contracts.actions import Untrusted
+from core.contracts.hooks import TurnContext
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusSegment:
+    """A line for `/status`. text: makes it, with or without async, within 2 seconds; "" for nothing to say."""
+
+    text: Callable[[], str | Awaitable[str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mention:
+    """What `@name` in somebody's words stands for.
+
+    name: without the @: letters, digits, - and _. description: for `/help`. resolve: called with the turn and the
+    name; what it returns goes with the message to the model, None is nothing. Text from outside is `Untrusted`.
+    """
+
+    name: str
+    description: str
+    resolve: Callable[[TurnContext, str], str | Untrusted | Awaitable[str | Untrusted | None] | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gauge:
+    """A number at /metrics, as `rekku_plugin_PLUGIN_NAME`. read: must neither wait nor take long."""
+
+    name: str
+    description: str
+    read: Callable[[], float]
+
+
+SlotSpec: TypeAlias = StatusSegment | Mention | Gauge
+
+SLOTS: Mapping[str, type] = {"status": StatusSegment, "mentions": Mention, "metrics": Gauge}
+"""Every slot, and the form of what fills it."""

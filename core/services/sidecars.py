@@ -1,0 +1,209 @@
+"""Sidecars: servers that plugins bring, started, watched, started again and stopped by the host."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from core.contracts.errors import RekkuError
+from core.storage.tied_program import tied
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+PATIENCE_S = 5.0
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 60.0
+WELL_AFTER_S = 60.0
+READY_EVERY_S = 0.1
+LOOK_EVERY_S = 0.2
+MOST_SIDECARS = 10
+MOST_LINE_BYTES = 2000
+LINES_A_SECOND = 20
+PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
+"""What of Rekku's environment a sidecar sees; its secrets are not among it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """How a sidecar is started."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    cwd: Path | None
+
+
+class RunningSidecar:
+    """A `Sidecar`."""
+
+    def __init__(self, name: str, launch: Launch, log: FilteringBoundLogger) -> None:
+        self.name = name
+        self.restarts = 0
+        self._launch = launch
+        self._log = log
+        self._process: Process | None = None
+        self._life: asyncio.Task[None] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process that runs now."""
+        return None if self._process is None or self._process.returncode is not None else self._process.pid
+
+    async def start(self) -> None:
+        """Start it and keep it going; raises RekkuError when it cannot be started at all."""
+        await self._begin()
+        self._life = asyncio.get_running_loop().create_task(self._keep(), name=f"sidecar {self.name}")
+
+    async def until_ready(self, ready: Callable[[], Awaitable[bool]], timeout_s: float) -> None:
+        """Wait until `ready()` says so; raises RekkuError when it does not in time, or the program ends first."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not await ready():
+                    if self.restarts:
+                        raise RekkuError(f"The sidecar {self.name} ended before it was ready.")
+                    await asyncio.sleep(READY_EVERY_S)
+        except TimeoutError:
+            raise RekkuError(f"The sidecar {self.name} was not ready within {timeout_s:g} s.") from None
+
+    async def stop(self) -> None:
+        """End it and all that it has started."""
+        if self._life is not None:
+            self._life.cancel()
+            await asyncio.wait({self._life})
+            self._life = None
+        if self._process is not None:
+            await self._end(self._process)
+
+    async def _begin(self) -> None:
+        program = shutil.which(self._launch.argv[0])
+        if program is None:
+            raise RekkuError(f"The sidecar {self.name} cannot be started: there is no {self._launch.argv[0]}.")
+        command = tied((program, *self._launch.argv[1:]))
+        inherited = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                *command,
+                stdin=DEVNULL,
+                stdout=PIPE,
+                stderr=STDOUT,
+                env={**inherited, **self._launch.env},
+                cwd=self._launch.cwd,
+                start_new_session=True,
+                limit=64 * 1024,
+            )
+        except OSError as error:
+            raise RekkuError(f"The sidecar {self.name} cannot be started: {error.strerror}.") from error
+
+    async def _keep(self) -> None:
+        """Read what it prints, and start it again when it ends."""
+        loop = asyncio.get_running_loop()
+        pause_s = FIRST_PAUSE_S
+        while True:
+            process, began_s = self._process, loop.time()
+            assert process is not None
+            printing = loop.create_task(self._printed(process))
+            try:
+                # Not `wait()`: what it has started may hold its output open when it is gone.
+                while process.returncode is None:  # noqa: ASYNC110 - nobody tells of it
+                    await asyncio.sleep(LOOK_EVERY_S)
+                self._log.warning("a sidecar ended", sidecar=self.name, status=process.returncode)
+                await self._end(process)  # what it has left behind
+            finally:
+                printing.cancel()
+            if loop.time() - began_s >= WELL_AFTER_S:
+                pause_s = FIRST_PAUSE_S
+            while True:
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+                self.restarts += 1
+                try:
+                    await self._begin()
+                except RekkuError as error:
+                    self._log.error("a sidecar cannot be started", sidecar=self.name, error=str(error))
+                else:
+                    break
+
+    async def _printed(self, process: Process) -> None:
+        assert process.stdout is not None
+        loop = asyncio.get_running_loop()
+        second, lines = loop.time(), 0
+        while True:
+            try:
+                line = await process.stdout.readline()
+            except ValueError:
+                continue  # a line that is longer than the buffer: its next piece
+            if not line:
+                return
+            if loop.time() - second >= 1.0:
+                second, lines = loop.time(), 0
+            lines += 1
+            if lines <= LINES_A_SECOND:
+                text = line[:MOST_LINE_BYTES].decode("utf-8", "replace").rstrip()
+                self._log.info("printed", sidecar=self.name, text=text)
+
+    async def _end(self, process: Process) -> None:
+        """End the whole group: politely, then not."""
+        for number, patience_s in ((signal.SIGTERM, PATIENCE_S), (signal.SIGKILL, PATIENCE_S)):
+            try:
+                os.killpg(process.pid, number)
+            except (ProcessLookupError, PermissionError):
+                break
+            for _ in range(int(patience_s / LOOK_EVERY_S)):
+                if process.returncode is not None:
+                    break
+                await asyncio.sleep(LOOK_EVERY_S)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+class SidecarsOfPlugin:
+    """All sidecars of one plugin."""
+
+    def __init__(self, plugin: str, log: FilteringBoundLogger) -> None:
+        self._plugin = plugin
+        self._log = log
+        self._sidecars: list[RunningSidecar] = []
+        self._closed = False
+
+    async def start(
+        self,
+        argv: Sequence[str],
+        *,
+        name: str,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        ready: Callable[[], Awaitable[bool]] | None = None,
+        ready_timeout_s: float = 30.0,
+    ) -> RunningSidecar:
+        """Start a program and keep it going; see `core.contracts.services.PluginContext.sidecar`."""
+        if self._closed:
+            raise RekkuError(f"{self._plugin} has been stopped: nothing more is begun for it.")
+        if isinstance(argv, str) or not argv or not all(isinstance(word, str) for word in argv):
+            raise ValueError('argv is the program and its arguments, as ["server", "--port", "8080"]')
+        if len(self._sidecars) >= MOST_SIDECARS:
+            raise RekkuError(f"{self._plugin} has {MOST_SIDECARS} sidecars, which is the most.")
+        sidecar = RunningSidecar(name, Launch(argv=tuple(argv), env=dict(env or {}), cwd=cwd), self._log)
+        await sidecar.start()
+        self._sidecars.append(sidecar)
+        if ready is not None:
+            try:
+                await sidecar.until_ready(ready, ready_timeout_s)
+            except BaseException:
+                self._sidecars.remove(sidecar)
+                await sidecar.stop()
+                raise
+        return sidecar
+
+    async def close(self) -> None:
+        """End all of them."""
+        self._closed = True
+        await asyncio.gather(*(sidecar.stop() for sidecar in self._sidecars))
+        self._sidecars.clear()

@@ -1,0 +1,143 @@
+"""Background jobs and sidecars of plugins: kept by the host, and gone with their plugin."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.ai_plugin_base import AIPluginBase
+from core.contracts.errors import RekkuError
+from core.contracts.processes import JobState
+from core.contracts.services import PluginContext
+from core.testing import RunningApp, running_app
+
+PATIENCE = 500
+SLEEPER = "import subprocess, sys, time; subprocess.Popen(['sleep', '600']); print('up', flush=True); time.sleep(600)"
+
+
+class Owner(AIPluginBase):
+    """Has jobs and sidecars."""
+
+    name = "owner"
+
+    async def start(self) -> None:
+        """Be a plugin."""
+
+
+def context(kit: RunningApp) -> PluginContext:
+    component = kit.app.registry.get("plugin", "owner")
+    assert component is not None
+    found: PluginContext = component.instance.context
+    return found
+
+
+async def until(holds: Callable[[], object]) -> None:
+    for _ in range(PATIENCE):
+        if holds():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("it did not come to that")
+
+
+def ended(kit: RunningApp) -> list[dict[str, Any]]:
+    return [r.event.data for r in kit.app.events.history.listing() if r.event.name == "job.ended"][::-1]
+
+
+async def test_jobs_end_with_an_event() -> None:
+    async with running_app(plugins=[Owner()]) as kit:
+        jobs = context(kit).jobs
+
+        async def good() -> dict[str, int]:
+            return {"loaves": 2}
+
+        async def bad() -> None:
+            raise ValueError("burnt")
+
+        async def large() -> str:
+            return "x" * 100_000
+
+        started = [jobs.start(good, "good"), jobs.start(bad, "bad"), jobs.start(large, "large")]
+        assert all(job.state is JobState.RUNNING for job in started)
+        await until(lambda: len(ended(kit)) == 3)
+        by_name = {one["name"]: one for one in ended(kit)}
+        assert (by_name["good"]["state"], by_name["good"]["result"]) == ("done", {"loaves": 2})
+        assert (by_name["bad"]["state"], by_name["bad"]["error"]) == ("failed", "ValueError: burnt")
+        assert "65536 bytes" in by_name["large"]["error"]
+        assert started[0].result == {"loaves": 2}
+        assert list(jobs.running()) == []
+
+
+async def test_jobs_are_bounded_and_end_with_their_plugin() -> None:
+    async with running_app(plugins=[Owner()]) as kit:
+        jobs = context(kit).jobs
+        started = [jobs.start(lambda: asyncio.sleep(600), f"{n}") for n in range(20)]
+        with pytest.raises(RekkuError, match="20 jobs"):
+            jobs.start(lambda: asyncio.sleep(600), "one more")
+        started[0].cancel()
+        await until(lambda: started[0].state is JobState.CANCELLED)
+        await kit.interface.ask("/plugins disable owner")
+        assert {job.state for job in started} == {JobState.CANCELLED}
+        with pytest.raises(RekkuError, match="has been stopped"):
+            jobs.start(lambda: asyncio.sleep(0), "late")
+
+
+def alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def children(pid: int) -> list[int]:
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc: run it on Linux")
+
+
+@linux
+async def test_a_sidecar_sees_no_secret_is_started_again_and_ends_with_its_plugin(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-canary-0123456789")
+    async with running_app(plugins=[Owner()]) as kit:
+        sidecar = await context(kit).sidecar([sys.executable, "-c", SLEEPER], name="server", env={"MINE": "1"})
+        first = sidecar.pid
+        assert first is not None
+        await until(lambda: children(first))
+        environment = await asyncio.to_thread(Path(f"/proc/{first}/environ").read_bytes)
+        assert b"canary" not in environment
+        assert b"MINE=1" in environment
+        (grandchild,) = children(first)
+        os.kill(first, signal.SIGKILL)
+        await until(lambda: sidecar.restarts == 1 and sidecar.pid)
+        assert not alive(grandchild), "what it left behind went with it"
+        second = sidecar.pid
+        assert second is not None
+        assert second != first
+        await kit.interface.ask("/plugins disable owner")
+        assert not alive(second)
+        assert sidecar.pid is None
+
+
+@linux
+async def test_one_that_is_not_ready_or_not_there_is_told() -> None:
+    async with running_app(plugins=[Owner()]) as kit:
+        with pytest.raises(RekkuError, match="there is no no-such-program"):
+            await context(kit).sidecar(["no-such-program"], name="missing")
+
+        async def never() -> bool:
+            return False
+
+        with pytest.raises(RekkuError, match="not ready within"):
+            await context(kit).sidecar(["sleep", "600"], name="slow", ready=never, ready_timeout_s=0.3)
+        with pytest.raises(ValueError, match="argv"):
+            await context(kit).sidecar("sleep 600", name="text")
