@@ -12,6 +12,8 @@ from core.contracts.inputs import Address, Input, InputKind, Principal
 from core.interface_base import InterfaceBase, Receive
 
 OWNER = "owner"
+LONGEST_S = 60.0
+"""After that a turn of which nothing is expected is given up."""
 
 
 @dataclass(slots=True)
@@ -58,6 +60,20 @@ class Chats(InterfaceBase):
         until_ended: also wait, uncounted, until everything about the turn is written down. Raises RuntimeError when
         the turn did not go well: its figures would mean nothing.
         """
+        turn, began = await self._begin(chat, text)
+        seconds = await turn.replied - began
+        if until_ended and await turn.ended != "complete":
+            raise RuntimeError(f"The turn of {text!r} ended as {turn.ended.result()}: {turn.reply}")
+        return seconds
+
+    async def end_of(self, chat: str, text: str) -> str:
+        """Take one turn, however it goes, and return how it ended; raises TimeoutError after a minute."""
+        turn, _ = await self._begin(chat, text)
+        async with asyncio.timeout(LONGEST_S):
+            return await turn.ended
+
+    async def _begin(self, chat: str, text: str) -> tuple[_Turn, float]:
+        """Hand an input in, and return its turn and the instant."""
         assert self._receive is not None
         address = Address(self.name, chat)
         turn = self._turns[address] = _Turn()
@@ -70,7 +86,4 @@ class Chats(InterfaceBase):
         )
         began = time.perf_counter()
         await self._receive(input)
-        seconds = await turn.replied - began
-        if until_ended and await turn.ended != "complete":
-            raise RuntimeError(f"The turn of {text!r} ended as {turn.ended.result()}: {turn.reply}")
-        return seconds
+        return turn, began

@@ -20,6 +20,7 @@ from benchmarks.conversations import conversations
 from benchmarks.databases import databases
 from benchmarks.disk import disk
 from benchmarks.figures import Figure, table
+from benchmarks.hostile import hostile
 from benchmarks.many_actions import many_actions
 from benchmarks.prompt_size import prompt_size
 from benchmarks.reminders import lateness
@@ -69,6 +70,7 @@ def _measured(directory: Path, arguments: argparse.Namespace) -> list[Figure]:
         figures += asyncio.run(prompt_size(directory))
         figures += asyncio.run(many_actions(directory))
         figures += asyncio.run(lateness(directory / "reminders"))
+        figures += hostile(directory / "hostile", base_url)
         figures += startup(directory, base_url, starts=arguments.starts)
     return figures
 
