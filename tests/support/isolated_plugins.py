@@ -62,7 +62,9 @@ class Zoo(AIPluginBase):
                 os.setsid()
                 food = bytearray(os.urandom(1024)) * (100 * 1024)
                 time.sleep(3600)
-        await asyncio.sleep(3600)
+        while os.waitpid(-1, os.WNOHANG) == (0, 0):
+            await asyncio.sleep(0.05)
+        raise RuntimeError("the control group has ended one of them")
 
     @action(effect="external")
     async def flood(self) -> str:
