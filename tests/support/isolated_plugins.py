@@ -62,9 +62,9 @@ class Zoo(AIPluginBase):
                 os.setsid()
                 food = bytearray(os.urandom(1024)) * (100 * 1024)
                 time.sleep(3600)
-        # Where a control group holds the bound, the kernel ends one of them; elsewhere all are ended, this one too.
-        pid, _ = await asyncio.to_thread(os.wait)
-        raise RuntimeError(f"{pid} was ended")
+        while os.waitpid(-1, os.WNOHANG) == (0, 0):
+            await asyncio.sleep(0.05)
+        raise RuntimeError("the control group has ended one of them")
 
     @action(effect="external")
     async def flood(self) -> str:
