@@ -50,9 +50,6 @@ PASSING = frozenset(
 )
 """Result codes of what may be over in a while (https://sqlite.org/rescode.html); the others stay as they are."""
 
-PASSING_FOR_WRITER = PASSING | {sqlite3.SQLITE_READONLY}
-"""A file system that has become read-only can be made writable again; whoever writes while it reads is wrong."""
-
 
 @dataclass(slots=True)
 class _Job:
@@ -101,6 +98,8 @@ class SqliteDatabase:
     def __init__(self, path: Path | None, *, read_only: bool = False) -> None:
         self.path = path
         self._read_only = read_only
+        # A file system that has become read-only for whoever writes can be made writable again.
+        self._passing = PASSING if read_only else PASSING | {sqlite3.SQLITE_READONLY}
         # SimpleQueue is written in C and hands over in half the time; `_submit` keeps the bound.
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._reads: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
@@ -261,7 +260,7 @@ class SqliteDatabase:
             if driver.in_transaction:
                 driver.execute("ROLLBACK")
             for job in group:
-                job.error = job.error or _translated(error, PASSING_FOR_WRITER)
+                job.error = job.error or _translated(error, self._passing)
         _settle(group)
 
     def _run_in_group(self, conn: Connection, driver: sqlite3.Connection, job: _Job, *, alone: bool) -> None:
@@ -271,7 +270,7 @@ class SqliteDatabase:
         try:
             job.result = job.fn(conn)
         except BaseException as error:  # noqa: BLE001 - whatever fn raises belongs to the one who awaits it
-            job.error = _translated(error, PASSING_FOR_WRITER)
+            job.error = _translated(error, self._passing)
             if driver.in_transaction:
                 driver.execute("ROLLBACK" if alone else "ROLLBACK TO job")
         else:
