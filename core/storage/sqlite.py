@@ -54,9 +54,6 @@ PASSING = frozenset(
 )
 """Result codes of what may be over in a while (https://sqlite.org/rescode.html); the others stay as they are."""
 
-PASSING_FOR_WRITER = PASSING | {sqlite3.SQLITE_READONLY}
-"""A file system that has become read-only can be made writable again; whoever writes while it reads is wrong."""
-
 
 class SqliteDatabase:
     """The `Database` of one SQLite file.
@@ -70,6 +67,8 @@ class SqliteDatabase:
     def __init__(self, path: Path | None, *, read_only: bool = False) -> None:
         self.path = path
         self._read_only = read_only
+        # A file system that has become read-only for whoever writes can be made writable again.
+        self._passing = PASSING if read_only else PASSING | {sqlite3.SQLITE_READONLY}
         # SimpleQueue is written in C and hands over in half the time; `_submit` keeps the bound.
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._reads: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
@@ -286,7 +285,7 @@ class SqliteDatabase:
             if driver.in_transaction:
                 driver.execute("ROLLBACK")
             for job in group:
-                job.error = job.error or _translated(error, PASSING_FOR_WRITER)
+                job.error = job.error or _translated(error, self._passing)
         settle(group)
 
     def _run_in_group(self, conn: Connection, driver: sqlite3.Connection, job: Job, writing: Writing) -> None:
@@ -303,7 +302,7 @@ class SqliteDatabase:
             raise Lost
         job.result = result
         if failed is not None:
-            job.error = _translated(failed, PASSING_FOR_WRITER)
+            job.error = _translated(failed, self._passing)
             if driver.in_transaction:
                 driver.execute("ROLLBACK" if alone else "ROLLBACK TO job")
         else:
