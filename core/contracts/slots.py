@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from core.contracts.actions import Untrusted
+from core.contracts.actions import Permission, Untrusted
 from core.contracts.hooks import TurnContext
+from core.contracts.inputs import Role
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,11 +24,17 @@ class Mention:
 
     name: without the @: letters, digits, - and _. description: for `/help`. resolve: called with the turn and the
     name; what it returns goes with the message to the model, None is nothing. Text from outside is `Untrusted`.
+    permission: who may use it; of anybody else it is words like any other.
     """
 
     name: str
     description: str
     resolve: Callable[[TurnContext, str], str | Untrusted | Awaitable[str | Untrusted | None] | None]
+    permission: Permission = Permission.USER
+
+    def is_for(self, role: Role) -> bool:
+        """Whether somebody of this role may use it."""
+        return role.rank >= Permission(self.permission).least_role.rank
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

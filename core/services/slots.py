@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import TypeVar, cast
 
+from core.contracts.actions import Permission
 from core.contracts.errors import DeclarationError
 from core.contracts.slots import SLOTS, Gauge, Mention, SlotSpec
 
@@ -46,6 +47,10 @@ class Slots:
         pattern, cure = (_MENTION, "letters, digits, - and _") if slot == "mentions" else (_GAUGE, "a-z, 0-9 and _")
         if not isinstance(spec.name, str) or not pattern.fullmatch(spec.name):
             raise DeclarationError(f"{plugin}: {spec.name!r} cannot be a name in {slot}.", cure=f"Use {cure}.")
+        if isinstance(spec, Mention) and spec.permission not in tuple(Permission):
+            raise DeclarationError(
+                f"{plugin}: {spec.permission!r} is no permission.", cure=f"Use one of {', '.join(Permission)}."
+            )
         for owner, filled, other in self._filled:
             same = isinstance(other, Mention | Gauge) and other.name.casefold() == spec.name.casefold()
             if filled == slot and same and (slot == "mentions" or owner == plugin):

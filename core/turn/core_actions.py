@@ -57,7 +57,8 @@ class CoreActions(AIPluginBase):
         for _, entry in sorted(generation.commands.items()):
             if may(entry.spec):
                 lines.append(f"- `{usage(entry.spec)}`: {entry.spec.description}")
-        mentions = sorted(env.slots.of("mentions", Mention), key=lambda each: each[1].name)
+        found = sorted(env.slots.of("mentions", Mention), key=lambda each: each[1].name)
+        mentions = [each for each in found if each[1].is_for(ctx.role)]
         if mentions:
             lines += ["", "**In a message** you can write:", ""]
             lines += [f"- `@{mention.name}`: {mention.description}" for _, mention in mentions]

@@ -23,7 +23,8 @@ _MENTIONED = re.compile(r"(?<![\w@.])@([^\W_][\w-]{0,39})")
 
 async def resolve_mentions(context: TurnContext, env: TurnEnvironment) -> dict[str, str | Untrusted]:
     """Return what travels with the words of a turn, by plugin and name; a name that nobody knows is left alone."""
-    known = {spec.name.casefold(): (plugin, spec) for plugin, spec in env.slots.of("mentions", Mention)}
+    mentions = [(plugin, spec) for plugin, spec in env.slots.of("mentions", Mention) if spec.is_for(context.role)]
+    known = {spec.name.casefold(): (plugin, spec) for plugin, spec in mentions}
     if not known or "@" not in context.text:
         return {}
     names = dict.fromkeys(name.casefold() for name in _MENTIONED.findall(context.text))

@@ -59,6 +59,15 @@ async def test_a_mention_travels_with_its_message_alone() -> None:
         assert "`@shed`: A thing." in (await kit.interface.ask("/help"))[0]
 
 
+async def test_a_mention_is_not_for_guests_unless_it_says_so() -> None:
+    engine = ScriptedEngine(otherwise=message("ok"))
+    async with running_app(engine=engine, plugins=[Filler()], access="open") as kit:
+        fill(kit, "mentions", mention("shed", "It has a rake."))
+        await kit.interface.ask("see @shed", user_id="guest")
+        assert "rake" not in told(engine)
+        assert "@shed" not in (await kit.interface.ask("/help", user_id="guest"))[0]
+
+
 async def test_what_a_mention_brings_from_outside_taints() -> None:
     engine = ScriptedEngine(otherwise=message("ok"))
     async with running_app(engine=engine, plugins=[Filler()]) as kit:
