@@ -24,7 +24,7 @@ from core.engine_base import EngineBase
 from core.interface_base import InterfaceBase
 from core.registry.component import Component, ComponentState, Stage
 from core.registry.discovery import EXPORT, Found, discover, found_at
-from core.settings import Settings
+from core.settings import ComponentTable, Settings
 from core.storage import schema
 from core.storage.sqlite import SqliteDatabase
 
@@ -81,7 +81,9 @@ class _Examination:
         try:
             await schema.upgrade(database)
             await database.read(lambda conn: None)
-            settings = Settings(home=self._home, engine=("offline",), timezone="UTC")
+            # One that wants a process of its own is looked at in this one, which is thrown away as well.
+            tables = {"plugins": {self._one.name: ComponentTable(isolation="none")}}
+            settings = Settings(home=self._home, engine=("offline",), timezone="UTC", components=tables)
             app = App(settings, database=database)
             await app.load()
             component = await self._load(app)
