@@ -25,6 +25,7 @@ from core.isolation.host import IsolationHost
 from core.ownership import ALL_DUTIES, Duty, Ownership
 from core.registry.components import Registry
 from core.registry.discovery import Found, discover, given
+from core.registry.missing_guards import missing_guards
 from core.running_plugins import RunningPlugins
 from core.served_interfaces import ServedInterfaces
 from core.services import inbox, moved_chats, outbox, reminders
@@ -64,6 +65,9 @@ from core.turn.summarize import Summaries
 log = structlog.get_logger("rekku.app")
 
 DRAIN_S = 10.0
+ENDING_SHARE = 0.8
+"""Of that: for what runs to end. The rest is for handing over what did not, within the time all the same."""
+
 KINDS = ("plugin", "engine", "interface")
 EVENTS_DRAIN_S = 2.0
 NOTICED_WITHIN_S = 5.0
@@ -346,6 +350,7 @@ class App:
             rehearsal=self._rehearsal,
             events=self.events,
             slots=self.host.slots,
+            missing_guards=lambda: missing_guards(self.registry.components("plugin")),
             closed_sessions=ClosedSessions(self.database, self.events, self._own),
         )
         self.dispatcher = Dispatcher(self.env, self.deliverer.settled, scan_every_s=noticed_s)
@@ -371,7 +376,7 @@ class App:
         """Stop intake, let what runs end, send what can be sent; the rest waits in the tables."""
         self._receiver.open = False
         deadline = self.clock.monotonic() + DRAIN_S
-        await self.dispatcher.stop(DRAIN_S)
+        await self.dispatcher.stop(DRAIN_S * ENDING_SHARE)
         await self.deliverer.stop(max(deadline - self.clock.monotonic(), 0.0))
 
     def _own(self, work: Awaitable[None], name: str) -> None:

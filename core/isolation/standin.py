@@ -117,9 +117,9 @@ class IsolatedPlugin(BringsJobs):
         return {}
 
     async def validate_payload(self, action_type: str, payload: JsonObject) -> list[str]:
-        """Have the plugin check a payload; while its process is away, running the action will say so."""
+        """Have the plugin check a payload; while its process is away, nothing passes."""
         if not self._up:
-            return []
+            return [f"{action_type} cannot be checked: the process of its plugin is being started again."]
         said: list[str] = await self._call("check", action_type, payload)
         return said
 

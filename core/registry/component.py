@@ -56,7 +56,7 @@ class Component:
     since_ms: when it came into its state, UTC milliseconds. found: how it is loaded again. waits_for: the plugin
     with which it was stopped and with which it comes back, or "".
     instance: what was constructed; None unless it was loaded. config, requires, entries, hooks, strategies, handlers:
-    what it declared.
+    what it declared. guards: it has a guard (`before_action`), also when it works no more.
     """
 
     kind: str
@@ -71,6 +71,7 @@ class Component:
     waits_for: str = ""
     instance: Any = None
     config: Any = None
+    guards: bool = False
     requires: tuple[str, ...] = ()
     entries: list[CatalogueEntry] = field(default_factory=list)
     hooks: list[HookBinding] = field(default_factory=list)

@@ -17,6 +17,7 @@ from core.registry.configuration import ComponentTable
 from core.registry.declared_again import declared_again
 from core.registry.discovery import Found
 from core.registry.loading import Loading
+from core.registry.missing_guards import GUARD, may_guard
 from core.registry.reasons import reason_of
 from core.registry.shared_services import SharedServices
 from core.registry.start_order import start_order
@@ -235,7 +236,7 @@ class Registry:
         """Let `new` stand where `old`, which has been stopped, stood."""
         self._components[self._components.index(old)] = new
         if new.state is ComponentState.FAILED:
-            self._tell_failed(new)
+            self._tell(new)
         elif self._on_change is not None:
             self._on_change(new)
 
@@ -283,10 +284,8 @@ class Registry:
     async def _load(self, found: Found) -> None:
         component = await self.build(found)
         self._components.append(component)
-        if component.state is ComponentState.FAILED:
-            self._tell_failed(component)
-        elif component.state is not ComponentState.FOUND and self._on_change is not None:
-            self._on_change(component)
+        if component.state is not ComponentState.FOUND:
+            self._tell(component)
 
     async def build(self, found: Found, *, instead_of: Component | None = None) -> Component:
         """Return the record of a component that was loaded, and is none of the registry's yet.
@@ -296,6 +295,7 @@ class Registry:
         component = Component(kind=found.kind, name=found.name, source=found.source, folder=found.folder, found=found)
         component.since_ms = self._clock.now_ms()
         if self._stays_out(component):
+            component.guards = component.state is ComponentState.QUARANTINED and may_guard(found)
             return component
         loading = Loading(found=found, config_for=self._config_for)
         label = f"loading {found.name}"
@@ -318,9 +318,9 @@ class Registry:
         component.instance, component.config = loading.instance, loading.config
         for name, value in loading.secrets:
             self._learn_secret(name, value)
-        component.requires = loading.requires
-        component.entries, component.hooks = loading.entries, loading.hooks
-        component.handlers, component.strategies = loading.handlers, loading.strategies
+        component.requires, component.handlers = loading.requires, loading.handlers
+        component.entries, component.hooks, component.strategies = loading.entries, loading.hooks, loading.strategies
+        component.guards = any(hook.hook == GUARD for hook in loading.hooks)
         return component
 
     def _stays_out(self, component: Component) -> bool:
@@ -380,18 +380,14 @@ class Registry:
     def _fail(self, component: Component, stage: Stage, reason: str) -> None:
         component.failed(stage, reason)
         component.since_ms = self._clock.now_ms()
-        self._tell_failed(component)
+        self._tell(component)
 
-    def _tell_failed(self, component: Component) -> None:
+    def _tell(self, component: Component) -> None:
         if self._on_change is not None:
             self._on_change(component)
-        log.error(
-            "a component does not work",
-            kind=component.kind,
-            component=component.name,
-            stage=component.stage,
-            reason=component.reason,
-        )
+        if component.state is ComponentState.FAILED:
+            about = {"kind": component.kind, "component": component.name, "stage": component.stage}
+            log.error("a component does not work", **about, reason=component.reason)
 
     def _change(self, component: Component, state: ComponentState, *, reason: str = "") -> None:
         component.state, component.reason, component.since_ms = state, reason, self._clock.now_ms()

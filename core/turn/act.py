@@ -26,6 +26,7 @@ from core.services import approvals, history, inbox, ledger
 from core.turn.ask_approval import approval_request
 from core.turn.call_action import CalledActions
 from core.turn.environment import Entry, TurnEnvironment
+from core.turn.guard_action import guard_action
 from core.turn.running_action import RunningAction, run_handler, unknown
 from core.turn.show_outcome import shown
 from core.turn.stages.authorize import authorize
@@ -64,6 +65,7 @@ class Acting:
             for action in step.actions
             if action.outcome.status in SETTLED
         }
+        self._done |= turn.done_by_calls
         self._broken = ""
         self._refused = refused
         self._only = only
@@ -158,7 +160,7 @@ class Acting:
     async def perform(self, position: int, spec: ActionSpec, envelope: ActionEnvelope) -> RecordedAction:
         if await self._write_first():
             return await self.note(position, envelope, Outcome(status=OutcomeStatus.SKIPPED, reason=self._broken))
-        blocked = await self._env.hooks.guard("before_action", self._turn.context(tainted=self._tainted), envelope)
+        blocked = await guard_action(self._env, self._turn.context(tainted=self._tainted), spec, envelope)
         if isinstance(blocked, Block):
             outcome = Outcome(status=OutcomeStatus.DENIED, reason=blocked.reason)
             return await self.note(position, envelope, outcome)
@@ -166,7 +168,7 @@ class Acting:
         if rehearsal is not None and (instead := rehearsal.in_place_of(spec, envelope)):
             return await self.note(position, envelope, instead)
         entry = self._catalogue[envelope.type]
-        calls = CalledActions(self._turn, self._env, self._catalogue, position)
+        calls = CalledActions(self._turn, self._env, self._catalogue, position, self._done, self._only)
         running = RunningAction(self._turn, self._env, position, spec, self._tainted, call=calls.call)
         started_at_ms = self._env.clock.now_ms()
         if spec.effect is Effect.EXTERNAL:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any
@@ -27,6 +27,7 @@ from core.contracts.steps import ParsedReply, RecordedAction
 from core.services import inbox, ledger
 from core.turn.call_check import check_call
 from core.turn.environment import Entry, TurnEnvironment
+from core.turn.guard_action import guard_action
 from core.turn.running_action import RunningAction, run_handler, unknown
 from core.turn.show_outcome import shown
 from core.turn.stages.authorize import authorize
@@ -49,18 +50,32 @@ _REACH = (Effect.READ, Effect.LOCAL, Effect.EXTERNAL)
 class CalledActions:
     """What one action of a step calls of other plugins."""
 
-    def __init__(self, turn: Turn, env: TurnEnvironment, catalogue: Mapping[str, Entry], position: int) -> None:
+    def __init__(
+        self,
+        turn: Turn,
+        env: TurnEnvironment,
+        catalogue: Mapping[str, Entry],
+        position: int,
+        done: dict[str, Outcome],
+        only: Collection[str] | None,
+    ) -> None:
+        """done: by hash, what ended in this turn, or may have. only: what the turn strategy leaves, if it narrows."""
         self._turn = turn
         self._env = env
         self._catalogue = catalogue
         self._next = ledger.CALLED_FROM + position * 2 * MOST_CALLS
         self._left = MOST_CALLS
+        self._done = done
+        self._only = only
 
     async def call(self, running: RunningAction, caller: str, plugin: str, type_: str, payload: JsonObject) -> Json:
         """Run an action inside of `running` and return its output; raises ActionFailed when it is not done."""
         entry = self._entry(running, plugin, type_)
         envelope = await self._validated(entry.spec, type_, payload)
         position, self._next = self._next, self._next + 1
+        before = None if entry.spec.repeatable else self._done.get(envelope.hash)
+        if before is not None:
+            return _result(running, await self._noted(running, position, envelope, entry.spec, before))
         decision = self._gate(entry.spec, envelope, running)
         if decision.verdict is not Verdict.ALLOW:
             reason = decision.reason
@@ -70,6 +85,9 @@ class CalledActions:
             action = await self._noted(running, position, envelope, entry.spec, outcome)
         else:
             action = await self._performed(running, position, entry, envelope)
+            if action.outcome.status in (OutcomeStatus.DONE, OutcomeStatus.UNKNOWN):
+                self._done[envelope.hash] = action.outcome
+                self._turn.done_by_calls[envelope.hash] = action.outcome
         return _result(running, action)
 
     def _entry(self, running: RunningAction, plugin: str, type_: str) -> Entry:
@@ -120,9 +138,12 @@ class CalledActions:
             principal=turn.input.principal,
             role=turn.role,
             address=turn.input.address,
-            tainted=running.tainted,
+            # A handler that reads the outside may pass on what it has read.
+            tainted=running.tainted or running.spec.reads_outside,
             origin=turn.input.origin,
         )
+        if self._only is not None and spec.type not in self._only:
+            return Decision(verdict=Verdict.DENY, reason=f"{spec.type} is not to be used in this step.")
         decision = authorize(question, self._env.rules)
         granted = any(grant.covers(spec, envelope, decision.reason) for grant in turn.grants)
         if decision.verdict is Verdict.ASK and granted:
@@ -133,7 +154,7 @@ class CalledActions:
         self, running: RunningAction, position: int, entry: Entry, envelope: ActionEnvelope
     ) -> RecordedAction:
         turn, env, spec = self._turn, self._env, entry.spec
-        blocked = await env.hooks.guard("before_action", running.turn_context(), envelope)
+        blocked = await guard_action(env, running.turn_context(), spec, envelope)
         if isinstance(blocked, Block):
             outcome = Outcome(status=OutcomeStatus.DENIED, reason=blocked.reason)
             return await self._noted(running, position, envelope, spec, outcome)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from core.contracts.deliveries import Activity
@@ -52,7 +52,7 @@ class TurnEnvironment:
     so that tests can stop the process there. show: shows an ephemeral sign of life. figures: what is counted.
     rehearsal: what external actions are answered with where nothing outside may be touched.
     events: takes in what is told of the turn. closed_sessions: conversations that are told of once they have ended.
-    slots: what plugins have filled.
+    slots: what plugins have filled. missing_guards: plugins that are to check actions and are out of use, and why.
     """
 
     owner: str
@@ -84,6 +84,7 @@ class TurnEnvironment:
     events: EventBus
     slots: Slots
     closed_sessions: ClosedSessions
+    missing_guards: Callable[[], Sequence[tuple[str, str]]]
     rehearsal: Rehearsal | None = None
 
     def committed(self, rows: list[tuple[int, str]]) -> None:

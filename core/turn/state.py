@@ -29,6 +29,7 @@ class Turn:
     without_strategy: its turn strategy has failed in it. notes: the ids of the notes that the prompt of its last step
     held.
     undoes: what this turn takes back (the id of the compensation that it runs), or 0.
+    done_by_calls: by hash, what actions of this run have called and what ended, or may have.
     sent: the outbox rows (id, address) of this run. history_is_long: it is time to summarize the session.
     """
 
@@ -54,6 +55,7 @@ class Turn:
     undoes: int = 0
     notes: tuple[int, ...] = ()
     sent: list[tuple[int, str]] = field(default_factory=list)
+    done_by_calls: dict[str, Outcome] = field(default_factory=dict)
 
     @property
     def number(self) -> int:
