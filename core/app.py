@@ -59,6 +59,9 @@ log = structlog.get_logger("rekku.app")
 INTERFACE_START_S = 60.0
 INTERFACE_STOP_S = 10.0
 DRAIN_S = 10.0
+ENDING_SHARE = 0.8
+"""Of that: for what runs to end. The rest is for handing over what did not, within the time all the same."""
+
 ACTIVITY_S = 2.0
 NOTICED_WITHIN_S = 5.0
 NOTICED_WITHIN_APART_S = 0.5
@@ -339,7 +342,7 @@ class App:
         """Stop intake, let what runs end, send what can be sent; the rest waits in the tables."""
         self._receiver.open = False
         deadline = self.clock.monotonic() + DRAIN_S
-        await self.dispatcher.stop(DRAIN_S)
+        await self.dispatcher.stop(DRAIN_S * ENDING_SHARE)
         await self.deliverer.stop(max(deadline - self.clock.monotonic(), 0.0))
 
     def _make_context(self, kind: str, name: str) -> PluginContext:
