@@ -138,7 +138,7 @@ async def terminated(dialect: str, scene: Scene, servers: ServersOfTests, argume
 
 async def away(dialect: str, scene: Scene, servers: ServersOfTests, arguments: Any) -> list[dict[str, Any]]:
     """R4: the server away under load, in each way."""
-    return [await _away(dialect, how, scene.directory / how, servers, arguments) for how in OUTAGES]
+    return [await _away(dialect, how, scene.directory / how, servers, arguments) for how in arguments.r4_how]
 
 
 async def _away(dialect: str, how: str, place: Path, servers: ServersOfTests, arguments: Any) -> dict[str, Any]:
@@ -243,6 +243,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--r2-kills", type=int, default=100)
     parser.add_argument("--r3-ends", type=int, default=20)
     parser.add_argument("--r4-seconds", type=float, default=60.0)
+    parser.add_argument("--r4-how", nargs="+", choices=OUTAGES, default=OUTAGES)
     parser.add_argument("--r4-messages", type=int, default=200)
     parser.add_argument("--r14-messages", type=int, default=300)
     parser.add_argument("--r14-kills", type=int, default=60)

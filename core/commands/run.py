@@ -33,7 +33,7 @@ Roles = Annotated[
 def run(role: Roles = None, watch: Watch = False) -> None:
     """Serve every configured interface until SIGTERM.
 
-    Then intake stops, what runs has up to 10 seconds to end, and the rest goes on at the next start. The log goes to
+    Then intake stops, what runs has up to 8 seconds to end, and the rest goes on at the next start. The log goes to
     stderr. A database server that is away is waited for. The exit status is 0, or 2 when there is nothing to serve.
     """
     finish(lambda: _run(role or [], watch=watch))
