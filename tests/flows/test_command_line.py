@@ -316,6 +316,7 @@ def test_plugins_list(home: Path) -> None:
     assert states == {
         "core": "ok",
         "core_people": "ok",
+        "core_plugins": "ok",
         "core_sessions": "ok",
         "broken": "failed",
         "dice": "disabled",
