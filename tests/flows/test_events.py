@@ -125,7 +125,8 @@ async def test_everything_that_the_core_emits_is_emitted_with_the_fields_it_prom
         ended = await kit.interface.press(kit.interface.buttons()[0])
         await kit.interface.ended(ended)
         await kit.interface.ask("/new")
-        await until(lambda: bool(listener.named("conversation.complete")))
+        listener.context.jobs.start(lambda: asyncio.sleep(0), "nothing")
+        await until(lambda: bool(listener.named("conversation.complete")) and bool(listener.named("job.ended")))
         await told(kit)
     emitted: dict[str, list[Event]] = {}
     for event in listener.heard:

@@ -23,6 +23,7 @@ PUTS_INTO_THE_OUTBOX = {
     "turn/fire_reminder.py": "reminders",
     "turn/deliver.py": "a reminder that goes to another chat",
     "turn/plugin_messages.py": "what plugins show",
+    "turn/tell_trainers.py": "what happened to a plugin",
 }
 """Every module that writes rows of the outbox, and what they are."""
 

@@ -12,6 +12,7 @@ from core.ai_plugin_base import AIPluginBase, Untrusted
 from core.contracts.errors import CannotDeliver
 from core.contracts.inputs import Address
 from core.contracts.messages import Said
+from core.settings.watchdog import WatchdogSettings
 from core.testing import RunningApp, ScriptedEngine, message, running_app
 from tests.flows.records import outcome
 from tests.flows.workshop import Workshop
@@ -51,9 +52,9 @@ class Talker(AIPluginBase):
 
 @pytest.fixture
 async def kit() -> AsyncIterator[RunningApp]:
-    async with running_app(
-        engine=ScriptedEngine(otherwise=message("ok")), plugins=[Workshop(), Talker()], access="open"
-    ) as running:
+    engine = ScriptedEngine(otherwise=message("ok"))
+    patient = WatchdogSettings(failures_in_a_row=1000)
+    async with running_app(engine=engine, plugins=[Workshop(), Talker()], access="open", watchdog=patient) as running:
         yield running
 
 
