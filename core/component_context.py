@@ -20,8 +20,9 @@ from core.contracts.services import Clock, Database, KeyValueStore
 from core.contracts.slots import SlotSpec
 from core.registry.shared_services import SharedServices
 from core.services.background_jobs import JobsOfPlugin
+from core.services.background_tasks import BackgroundTasks
 from core.services.events import EventBus
-from core.services.foreign import ForeignCalls, contained
+from core.services.foreign import ForeignCalls
 from core.services.keyvalue import StoredKeyValues
 from core.services.sidecars import SidecarsOfPlugin
 from core.services.slots import Slots
@@ -52,7 +53,7 @@ class ComponentContext:
     env: Callable[[], TurnEnvironment]
     foreign: ForeignCalls
     slots: Slots
-    _jobs: set[asyncio.Task[None]] = field(default_factory=set)
+    _tasks: BackgroundTasks = field(default_factory=BackgroundTasks)
     _released: bool = False
 
     @cached_property
@@ -121,18 +122,7 @@ class ComponentContext:
         if self._released and (close := getattr(job, "close", None)) is not None:
             close()
         self._may_begin()
-
-        async def run() -> None:
-            try:
-                await contained(job)
-            except (asyncio.CancelledError, GeneratorExit):
-                raise  # it was ended, it did not fail
-            except BaseException as error:  # noqa: BLE001 - the job is foreign code; it must be heard when it fails
-                self.log.error("a background job failed", job=name, error=f"{type(error).__name__}: {error}")
-
-        task = asyncio.get_running_loop().create_task(run(), name=f"{self.name}: {name}")
-        self._jobs.add(task)
-        task.add_done_callback(self._jobs.discard)
+        self._tasks.spawn(job, name, self.name, self.log)
 
     def _may_begin(self) -> None:
         if self._released:
@@ -146,7 +136,4 @@ class ComponentContext:
         self.messages.close()
         self.slots.withdraw(self.name)
         await asyncio.gather(self.jobs.close(), self._sidecars.close())
-        for task in self._jobs:
-            task.cancel()
-        if self._jobs:
-            await asyncio.wait(self._jobs, timeout=1.0)
+        await self._tasks.cancel()

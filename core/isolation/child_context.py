@@ -19,7 +19,7 @@ from core.contracts.reminders import Intent, Occurrence
 from core.contracts.schedule import Reminder
 from core.isolation.peer import Peer
 from core.services import occurrences
-from core.services.foreign import contained
+from core.services.background_tasks import BackgroundTasks
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -112,12 +112,7 @@ class ChildSchedule:
 
     def upcoming(self, intent: Intent, from_ms: int, most: int) -> Sequence[Occurrence]:
         """Return the first occurrences at or after an instant, `most` of them where there are so many."""
-        found: list[Occurrence] = []
-        occurrence = occurrences.first(intent, from_ms)
-        while occurrence is not None and len(found) < most:
-            found.append(occurrence)
-            occurrence = occurrences.following(intent, occurrence)
-        return found
+        return occurrences.upcoming(intent, from_ms, most)
 
     def shortest_gap_s(self, intent: Intent) -> int | None:
         """Return the smallest distance between occurrences, in seconds; None when there is one only."""
@@ -147,7 +142,7 @@ class ChildContext:
     peer: Peer
     clock: ChildClock
     declarations: Callable[[], Awaitable[Json]]
-    _jobs: set[asyncio.Task[None]] = field(default_factory=set)
+    _tasks: BackgroundTasks = field(default_factory=BackgroundTasks)
 
     @cached_property
     def log(self) -> FilteringBoundLogger:
@@ -192,22 +187,8 @@ class ChildContext:
 
     def spawn(self, job: Awaitable[None], name: str) -> None:
         """Run `job` in the background, in this process; it is cancelled when the plugin stops."""
-
-        async def run() -> None:
-            try:
-                await contained(job)
-            except (asyncio.CancelledError, GeneratorExit):
-                raise  # it was ended, it did not fail
-            except BaseException as error:  # noqa: BLE001 - the job is foreign code; it must be heard when it fails
-                self.log.error("a background job failed", job=name, error=f"{type(error).__name__}: {error}")
-
-        task = asyncio.get_running_loop().create_task(run(), name=f"{self.name}: {name}")
-        self._jobs.add(task)
-        task.add_done_callback(self._jobs.discard)
+        self._tasks.spawn(job, name, self.name, self.log)
 
     async def release(self) -> None:
         """Cancel what still runs."""
-        for task in self._jobs:
-            task.cancel()
-        if self._jobs:
-            await asyncio.wait(self._jobs, timeout=1.0)
+        await self._tasks.cancel()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from core.contracts.actions import Untrusted
 from core.contracts.errors import RekkuError
 from core.contracts.json import Json, compact
 from core.contracts.processes import JobState
@@ -84,11 +85,11 @@ class JobsOfPlugin:
 
         async def made() -> Json:
             result = await json_result(await work(), label)
-            if isinstance(result, str | int | float | bool | list | dict | None):
-                if len(compact(result).encode()) > MOST_RESULT_BYTES:
-                    raise ValueError(f"its result has more than {MOST_RESULT_BYTES} bytes")
-                return result
-            raise TypeError("its result must be plain data")
+            if isinstance(result, Untrusted):
+                raise TypeError("its result must be plain data")
+            if len(compact(result).encode()) > MOST_RESULT_BYTES:
+                raise ValueError(f"its result has more than {MOST_RESULT_BYTES} bytes")
+            return result
 
         # Without an owner: a plugin that stops does not wait for its jobs, `close` ends them.
         ended = await self._foreign.call(label, made, timeout_s)

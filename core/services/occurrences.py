@@ -116,6 +116,16 @@ def missed(intent: Intent, occurrence: Occurrence, now_ms: int) -> Missed:
     return Missed(newest=newest, count=count, more=False, next=None)
 
 
+def upcoming(intent: Intent, from_ms: int, most: int) -> list[Occurrence]:
+    """Return the first occurrences at or after an instant, `most` of them where there are so many."""
+    found: list[Occurrence] = []
+    occurrence = first(intent, from_ms)
+    while occurrence is not None and len(found) < most:
+        found.append(occurrence)
+        occurrence = following(intent, occurrence)
+    return found
+
+
 def shortest_gap_s(intent: Intent) -> int | None:
     """Return the smallest distance between the first occurrences, in seconds; None when there is one only."""
     if not intent.rule:

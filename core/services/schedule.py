@@ -56,12 +56,7 @@ class StoredSchedule:
 
     def upcoming(self, intent: Intent, from_ms: int, most: int) -> Sequence[Occurrence]:
         """Return the first occurrences at or after an instant, `most` of them where there are so many."""
-        found: list[Occurrence] = []
-        occurrence = occurrences.first(intent, from_ms)
-        while occurrence is not None and len(found) < most:
-            found.append(occurrence)
-            occurrence = occurrences.following(intent, occurrence)
-        return found
+        return occurrences.upcoming(intent, from_ms, most)
 
     def shortest_gap_s(self, intent: Intent) -> int | None:
         """Return the smallest distance between occurrences, in seconds; None when there is one only."""

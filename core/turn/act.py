@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
 
 import structlog
 
@@ -19,21 +18,22 @@ from core.contracts.errors import CannotDeliver
 from core.contracts.hooks import Block
 from core.contracts.inputs import InputKind
 from core.contracts.outcomes import Outcome, OutcomeStatus
-from core.contracts.policy import Decision, Question, Verdict
+from core.contracts.policy import Decision, Verdict
 from core.contracts.prompts import Line
 from core.contracts.steps import RecordedAction
-from core.services import approvals, history, inbox, ledger
+from core.services import history
 from core.turn.ask_approval import approval_request
 from core.turn.call_action import CalledActions
 from core.turn.environment import Entry, TurnEnvironment
 from core.turn.guard_action import guard_action
+from core.turn.record_intent import record_intent
 from core.turn.running_action import RunningAction, run_handler, unknown
 from core.turn.show_outcome import shown
 from core.turn.stages.authorize import authorize
 from core.turn.state import PendingAction, Turn
 from core.turn.take_over import take_over
 from core.turn.tell_events import tell_action_started
-from core.turn.write_pending import WriteFailed, use_approval, write_end, write_pending
+from core.turn.write_pending import WriteFailed, write_end, write_pending
 
 log = structlog.get_logger("rekku.actions")
 
@@ -96,18 +96,9 @@ class Acting:
             return Decision(verdict=Verdict.DENY, reason=reason)
         if self._only is not None and spec.type not in (*self._only, MESSAGE_ACTION):
             return Decision(verdict=Verdict.DENY, reason=f"{spec.type} is not to be used in this step.")
-        question = Question(
-            spec=spec,
-            payload=envelope.payload,
-            principal=self._turn.input.principal,
-            role=self._turn.role,
-            address=self._turn.input.address,
-            tainted=self._tainted,
-            origin=self._turn.input.origin,
-        )
         if not spec.model and self._turn.input.kind is not InputKind.COMMAND:
             return Decision(verdict=Verdict.DENY, reason=f"{spec.type} can only be typed, as /{spec.command}.")
-        decision = authorize(question, self._env.rules)
+        decision = authorize(self._turn.question(spec, envelope.payload, tainted=self._tainted), self._env.rules)
         if decision.verdict is Verdict.ASK and self._approval_covers(spec, envelope, decision):
             return Decision(verdict=Verdict.ALLOW, reason=f"Approved. {decision.reason}", rule=decision.rule)
         return decision
@@ -195,30 +186,7 @@ class Acting:
         self, position: int, entry: Entry, envelope: ActionEnvelope, running: RunningAction, started_at_ms: int
     ) -> RecordedAction:
         turn, env = self._turn, self._env
-        masked = _masked(envelope, env)
-
-        def intend(conn: Any) -> int:
-            inbox.check(conn, turn.lease, started_at_ms)
-            use_approval(conn, turn, position)
-            return ledger.record_action(
-                conn,
-                turn_id=turn.id,
-                step=turn.number,
-                position=position,
-                envelope=masked,
-                effect=Effect.EXTERNAL.value,
-                principal=str(turn.input.principal),
-                outcome=None,
-                started_at_ms=started_at_ms,
-                now_ms=started_at_ms,
-            )
-
-        intending = asyncio.ensure_future(env.database.transact(intend))
-        try:
-            row_id = await asyncio.shield(intending)
-        except asyncio.CancelledError:
-            await asyncio.shield(self._take_back(intending, position))
-            raise
+        row_id = await record_intent(turn, env, position, envelope, started_at_ms)
         env.reached("action started")
         tell_action_started(env, turn, position, entry.spec, envelope)
         try:
@@ -236,20 +204,6 @@ class Acting:
             await asyncio.wait({writing}, timeout=WRITING_S)
             raise
         return await self._after(action)
-
-    async def _take_back(self, intending: asyncio.Future[int], position: int) -> None:
-        """Undo an intent whose handler was never called: there is nothing unknown about it."""
-        turn, env = self._turn, self._env
-        row_id = await intending
-        now_ms = env.clock.now_ms()
-
-        def undo(conn: Any) -> None:
-            inbox.check(conn, turn.lease, now_ms)
-            ledger.forget_intent(conn, row_id)
-            if turn.approved is not None and position == 0:
-                approvals.give_back(conn, turn.approved.id)
-
-        await env.database.transact(undo)
 
     async def _end(
         self, position: int, row_id: int, envelope: ActionEnvelope, outcome: Outcome, running: RunningAction
@@ -319,7 +273,3 @@ class Acting:
         pending = self._pending(position, action, Effect.EXTERNAL)
         pending.ran = True
         return pending
-
-
-def _masked(envelope: ActionEnvelope, env: TurnEnvironment) -> ActionEnvelope:
-    return ActionEnvelope(type=envelope.type, payload=env.masker.value(envelope.payload))

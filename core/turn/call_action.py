@@ -12,7 +12,6 @@ import copy
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
-from typing import Any
 
 import structlog
 
@@ -22,12 +21,13 @@ from core.contracts.hooks import Block
 from core.contracts.inputs import InputKind
 from core.contracts.json import Json, JsonObject, compact
 from core.contracts.outcomes import Outcome, OutcomeStatus
-from core.contracts.policy import Decision, Question, Verdict
+from core.contracts.policy import Decision, Verdict
 from core.contracts.steps import ParsedReply, RecordedAction
-from core.services import inbox, ledger
+from core.services import ledger
 from core.turn.call_check import check_call
 from core.turn.environment import Entry, TurnEnvironment
 from core.turn.guard_action import guard_action
+from core.turn.record_intent import record_intent
 from core.turn.running_action import RunningAction, run_handler, unknown
 from core.turn.show_outcome import shown
 from core.turn.stages.authorize import authorize
@@ -132,19 +132,11 @@ class CalledActions:
         turn = self._turn
         if not spec.model and turn.input.kind is not InputKind.COMMAND:
             return Decision(verdict=Verdict.DENY, reason=f"{spec.type} can only be typed, as /{spec.command}.")
-        question = Question(
-            spec=spec,
-            payload=envelope.payload,
-            principal=turn.input.principal,
-            role=turn.role,
-            address=turn.input.address,
-            # A handler that reads the outside may pass on what it has read.
-            tainted=running.tainted or running.spec.reads_outside,
-            origin=turn.input.origin,
-        )
         if self._only is not None and spec.type not in self._only:
             return Decision(verdict=Verdict.DENY, reason=f"{spec.type} is not to be used in this step.")
-        decision = authorize(question, self._env.rules)
+        # A handler that reads the outside may pass on what it has read.
+        tainted = running.tainted or running.spec.reads_outside
+        decision = authorize(turn.question(spec, envelope.payload, tainted=tainted), self._env.rules)
         granted = any(grant.covers(spec, envelope, decision.reason) for grant in turn.grants)
         if decision.verdict is Verdict.ASK and granted:
             return Decision(verdict=Verdict.ALLOW, reason=f"Approved. {decision.reason}", rule=decision.rule)
@@ -165,7 +157,7 @@ class CalledActions:
         started_at_ms = env.clock.now_ms()
         row_id = 0
         if spec.effect is Effect.EXTERNAL:
-            row_id = await self._intend(position, envelope, started_at_ms)
+            row_id = await record_intent(turn, env, position, envelope, started_at_ms)
             env.reached("action started")
         tell_action_started(env, turn, position, spec, envelope)
         try:
@@ -190,32 +182,6 @@ class CalledActions:
         if pending.action.outcome.status is OutcomeStatus.DONE:
             running.said += said
         return await shown(turn, env, pending.action, running.tainted)
-
-    async def _intend(self, position: int, envelope: ActionEnvelope, now_ms: int) -> int:
-        turn, env = self._turn, self._env
-        masked = ActionEnvelope(type=envelope.type, payload=env.masker.value(envelope.payload))
-
-        def intend(conn: Any) -> int:
-            inbox.check(conn, turn.lease, now_ms)
-            return ledger.record_action(
-                conn,
-                turn_id=turn.id,
-                step=turn.number,
-                position=position,
-                envelope=masked,
-                effect=Effect.EXTERNAL.value,
-                principal=str(turn.input.principal),
-                outcome=None,
-                started_at_ms=now_ms,
-                now_ms=now_ms,
-            )
-
-        intending = asyncio.ensure_future(env.database.transact(intend))
-        try:
-            return await asyncio.shield(intending)
-        except asyncio.CancelledError:
-            await asyncio.shield(_take_back(env, intending))
-            raise
 
     async def _keep(self, running: RunningAction, pending: PendingAction) -> None:
         """Write an action that was called: at once where its caller cannot be undone, else together with that."""
@@ -255,12 +221,6 @@ class CalledActions:
             effect=spec.effect.value,
             started_at_ms=self._env.clock.now_ms() if started_at_ms is None else started_at_ms,
         )
-
-
-async def _take_back(env: TurnEnvironment, intending: asyncio.Future[int]) -> None:
-    """Undo an intent whose handler was never called: there is nothing unknown about it."""
-    row_id = await intending
-    await env.database.transact(lambda conn: ledger.forget_intent(conn, row_id))
 
 
 def _result(running: RunningAction, action: RecordedAction) -> Json:

@@ -66,11 +66,10 @@ async def gather(
         said = history.window(conn, turn.session, reader=reader, but_turn=turn.id)
         return said, notes.for_turn(conn, address, turn.id, now_ms) if takes_notes else []
 
-    own_words = turn.input.origin is Origin.USER
     (lines, carried), facts, mentioned = await asyncio.gather(
         env.database.read(look),
         env.hooks.collect("gather_context", context),
-        resolve_mentions(context, env) if own_words else nothing(),
+        resolve_mentions(context, env),
     )
     return PromptParts(
         instructions=instructions if isinstance(instructions, str) else INSTRUCTIONS,
@@ -86,11 +85,6 @@ async def gather(
         instruction="" if plan is None else plan.instruction,
         model=turn.session.model,
     )
-
-
-async def nothing() -> dict[str, str | Untrusted]:
-    """Return what is mentioned in words that nobody has typed."""
-    return {}
 
 
 def budget_bytes(env: TurnEnvironment, model: str) -> Budget:

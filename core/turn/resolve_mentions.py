@@ -9,6 +9,7 @@ import structlog
 
 from core.contracts.actions import Untrusted
 from core.contracts.hooks import TurnContext
+from core.contracts.inputs import Origin
 from core.contracts.slots import Mention
 from core.services.foreign import Raised
 from core.services.sync_or_async import invoke
@@ -25,7 +26,7 @@ async def resolve_mentions(context: TurnContext, env: TurnEnvironment) -> dict[s
     """Return what travels with the words of a turn, by plugin and name; a name that nobody knows is left alone."""
     mentions = [(plugin, spec) for plugin, spec in env.slots.of("mentions", Mention) if spec.is_for(context.role)]
     known = {spec.name.casefold(): (plugin, spec) for plugin, spec in mentions}
-    if not known or "@" not in context.text:
+    if not known or "@" not in context.text or context.origin is not Origin.USER:
         return {}
     names = dict.fromkeys(name.casefold() for name in _MENTIONED.findall(context.text))
     asked = [known[name] for name in names if name in known][:MOST_MENTIONS]

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from core.contracts.actions import ActionEnvelope, Effect, WriteFn
+from core.contracts.actions import ActionEnvelope, ActionSpec, Effect, WriteFn
 from core.contracts.deliveries import Part
 from core.contracts.hooks import SessionView, TurnContext
 from core.contracts.inputs import Input, Role
+from core.contracts.json import JsonObject
 from core.contracts.outcomes import Outcome, OutcomeStatus
+from core.contracts.policy import Question
 from core.contracts.prompts import Line
 from core.contracts.steps import RecordedAction, Step
 from core.services.approvals import Approval, Grant
@@ -61,6 +63,18 @@ class Turn:
     def number(self) -> int:
         """The number of the step that is open."""
         return len(self.steps)
+
+    def question(self, spec: ActionSpec, payload: JsonObject, *, tainted: bool) -> Question:
+        """Return what the gate is asked about an action of the turn."""
+        return Question(
+            spec=spec,
+            payload=payload,
+            principal=self.input.principal,
+            role=self.role,
+            address=self.input.address,
+            tainted=tainted,
+            origin=self.input.origin,
+        )
 
     def context(self, *, tainted: bool = False) -> TurnContext:
         """Return what hooks see of the turn."""
