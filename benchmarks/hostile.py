@@ -64,6 +64,9 @@ NAMES = {
     "blocks_outside": "beside one that blocks the loop of its own process",
 }
 BLOCKS_LOOP = "blocks_loop"
+BLOCKED_ROUNDS = 2
+MOST_BLOCKED_S = 60.0
+"""Within that the third block comes, with the rests after the first and the second."""
 
 
 @dataclass(slots=True)
@@ -146,7 +149,7 @@ class _Neighbours:
     async def beside_a_blocked_loop(self) -> list[Figure]:
         """Measure until the watchdog has the plugin quarantined, and afterwards, while its command goes on coming."""
         before, after, lasted = _Seen(), _Seen(), []
-        for number in range(ROUNDS):
+        for number in range(BLOCKED_ROUNDS):
             if number:
                 await self._chats.end_of("trainer", f"/plugins enable {BLOCKS_LOOP}")
             if self._quarantined():
@@ -156,7 +159,8 @@ class _Neighbours:
             after.alone += alone
             began = time.perf_counter()
             async with self.called(BLOCKS_LOOP):
-                before.beside += await self.stretch(self._quarantined)
+                while not self._quarantined() and time.perf_counter() - began < MOST_BLOCKED_S:
+                    before.beside.append(await self.turn())
                 if not self._quarantined():
                     raise RuntimeError(f"{BLOCKS_LOOP} was not quarantined.")
                 lasted.append(time.perf_counter() - began)
@@ -171,7 +175,7 @@ class _Neighbours:
 
     def _quarantined(self) -> bool:
         plugin = self._app.registry.get("plugin", BLOCKS_LOOP)
-        return plugin is None or plugin.state is not ComponentState.ACTIVE
+        return plugin is None or plugin.state is ComponentState.QUARANTINED
 
     async def calls(self) -> Counter[str]:
         """Return how often each action was called, whatever became of it."""

@@ -9,10 +9,15 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import multiprocessing
 import os
 import platform
 import sqlite3
+import sys
 import tempfile
+import traceback
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +34,16 @@ from benchmarks.startup import startup
 from benchmarks.telegram import telegram
 from core.log import configure_log
 
+Part = Callable[[Path, str, argparse.Namespace], list[Figure]]
+"""What measures one thing: in a directory, with the model's base URL, as the command line asks."""
+
 NOT_A_DISK = ("tmpfs", "ramfs")
 BUSY = 0.5
 """Processes that were running on average in the minute before; the benchmark itself needs two cores."""
 
 
 def main() -> None:
-    """Measure, print, and write the file that was asked for."""
+    """Measure, print, and write the file that was asked for; ends with status 1 when a part could not be measured."""
     arguments = _arguments()
     arguments.directory.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=arguments.directory, prefix="bench-") as name:
@@ -46,33 +54,88 @@ def main() -> None:
             print(f"{arguments.directory} is no disk: commits cost nothing there. Use --directory.")
         if machine["load before"] > BUSY:
             print("The machine is busy with other work: times are longer, and differ more, than they should.")
-        configure_log("INFO", "console", directory / "log")
-        figures = _measured(directory, arguments)
+        figures, failed = _measured(directory, arguments)
     print(table(figures))
     if arguments.json:
         report = {"machine": machine, "figures": [figure.as_json() for figure in figures]}
         arguments.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    if failed:
+        sys.exit(f"Not measured: {', '.join(failed)}.")
 
 
-def _measured(directory: Path, arguments: argparse.Namespace) -> list[Figure]:
+def _measured(directory: Path, arguments: argparse.Namespace) -> tuple[list[Figure], list[str]]:
+    """Measure each part in a process of its own, so that none sees what another left in memory."""
+    figures: list[Figure] = []
+    failed = []
     with model_process() as base_url:
-        figures = asyncio.run(
-            conversations(directory / "turns", base_url, turns=arguments.turns, at_once=arguments.chats)
-        )
-        with bot_api_process() as api_base:
-            figures += asyncio.run(
-                telegram(
-                    directory / "telegram", base_url, api_base, turns=arguments.turns // 2, at_once=arguments.chats
-                )
-            )
-        figures += asyncio.run(databases(directory / "databases", base_url, turns=arguments.turns // 2))
-        figures += asyncio.run(disk(directory))
-        figures += asyncio.run(prompt_size(directory))
-        figures += asyncio.run(many_actions(directory))
-        figures += asyncio.run(lateness(directory / "reminders"))
-        figures += hostile(directory / "hostile", base_url)
-        figures += startup(directory, base_url, starts=arguments.starts)
-    return figures
+        for part in PARTS:
+            name = part.__name__.strip("_").replace("_", " ")
+            print(f"{name} ...", file=sys.stderr, flush=True)
+            with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as fresh:
+                try:
+                    figures += fresh.submit(_alone, part, directory, base_url, arguments).result()
+                except Exception as error:  # what the others have measured is not to be lost
+                    traceback.print_exception(error)
+                    failed.append(name)
+    return figures, failed
+
+
+def _alone(part: Part, directory: Path, base_url: str, arguments: argparse.Namespace) -> list[Figure]:
+    configure_log("INFO", "console", directory / "log")
+    return part(directory, base_url, arguments)
+
+
+def _turns(directory: Path, base_url: str, arguments: argparse.Namespace) -> list[Figure]:
+    home = directory / "turns"
+    return asyncio.run(conversations(home, base_url, turns=arguments.turns, at_once=arguments.chats))
+
+
+def _turns_through_telegram(directory: Path, base_url: str, arguments: argparse.Namespace) -> list[Figure]:
+    home = directory / "telegram"
+    turns = arguments.turns // 2
+    with bot_api_process() as api_base:
+        return asyncio.run(telegram(home, base_url, api_base, turns=turns, at_once=arguments.chats))
+
+
+def _each_database(directory: Path, base_url: str, arguments: argparse.Namespace) -> list[Figure]:
+    return asyncio.run(databases(directory / "databases", base_url, turns=arguments.turns // 2))
+
+
+def _disk(directory: Path, base_url: str, arguments: argparse.Namespace) -> list[Figure]:
+    return asyncio.run(disk(directory))
+
+
+def _prompt(directory: Path, base_url: str, arguments: argparse.Namespace) -> list[Figure]:
+    return asyncio.run(prompt_size(directory))
+
+
+def _many_actions(directory: Path, base_url: str, arguments: argparse.Namespace) -> list[Figure]:
+    return asyncio.run(many_actions(directory))
+
+
+def _reminders(directory: Path, base_url: str, arguments: argparse.Namespace) -> list[Figure]:
+    return asyncio.run(lateness(directory / "reminders"))
+
+
+def _hostile_plugins(directory: Path, base_url: str, arguments: argparse.Namespace) -> list[Figure]:
+    return hostile(directory / "hostile", base_url)
+
+
+def _starts(directory: Path, base_url: str, arguments: argparse.Namespace) -> list[Figure]:
+    return startup(directory, base_url, starts=arguments.starts)
+
+
+PARTS: tuple[Part, ...] = (
+    _turns,
+    _turns_through_telegram,
+    _each_database,
+    _disk,
+    _prompt,
+    _many_actions,
+    _reminders,
+    _hostile_plugins,
+    _starts,
+)
 
 
 def _arguments() -> argparse.Namespace:

@@ -13,6 +13,7 @@ import structlog
 from core.contracts.services import Clock
 from core.plugin_control import PluginControl
 from core.plugin_health import PluginHealth
+from core.plugin_rest import PluginRest
 from core.plugin_watch import PluginWatch
 from core.registry.code_owners import code_owner
 from core.registry.components import OWN, Registry
@@ -69,6 +70,9 @@ class RunningPlugins:
             tell=lambda text: tell_trainers(env(), text),
         )
         self.strikes = Strikes(settings.watchdog, clock, self.quarantine_soon)
+        self._rest = PluginRest(
+            registry, clock, least_s=settings.watchdog.block_s, times=settings.watchdog.rest_times
+        )
         self.health = PluginHealth(registry, self.control.switch, foreign, clock)
         self.files = PluginWatch(
             registry,
@@ -139,6 +143,7 @@ class RunningPlugins:
         if self._watchdog is not None:
             self._watchdog.stop()
         self.health.stop()
+        self._rest.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -159,13 +164,14 @@ class RunningPlugins:
 
     def _blocked(self, block: Block) -> None:
         if block.owner:
+            self._rest.begin(block)
             self.strikes.blocked(block)
 
     def _held(self, owner: str, seconds: float, where: str) -> None:
         block = Block(owner=owner, seconds=seconds, call="", where=where, what="It held a transaction")
         if seconds >= (self.settings.watchdog.block_s or seconds):
             log.warning("a transaction took long", plugin=owner, seconds=round(seconds, 2), where=where)
-        self.strikes.blocked(block)
+        self._blocked(block)
 
     def _abandoned(self, thread: int, function: Callable[..., Any]) -> None:
         """Name whose function holds the database in a thread of its own that cannot be ended."""

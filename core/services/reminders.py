@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from core.contracts.errors import ScheduleError
 from core.contracts.inputs import Address, Input, InputKind, Origin, Principal
@@ -23,6 +23,21 @@ from core.storage.tables import inbox, kv, reminders, turns, zones
 SCHEDULED = "scheduled"
 MOST_NUMBER = 2**31 - 1
 """No reminder has a higher number, and some databases refuse to be asked for one."""
+
+
+# Made once: an occurrence needs all of them, and thousands may be due at one instant.
+_by_id = select(reminders).where(reminders.c.id == bindparam("reminder"))
+_following = ("next_local", "next_at_ms", "remaining", "state", "note")
+_advance = (
+    update(reminders)
+    .where(reminders.c.id == bindparam("reminder"))
+    .values({name: bindparam(f"new_{name}") for name in _following})
+)
+_take = (
+    update(inbox)
+    .where(inbox.c.id == bindparam("row"), inbox.c.state == bindparam("waits"))
+    .values(state=bindparam("now"))
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +101,8 @@ def advance(conn: Any, before: Reminder, after: Reminder, now_ms: int) -> bool:
     if stored is None or stored.state is not ReminderState.ACTIVE or stored.next != before.next:
         return False
     following = replace(stored, next=after.next, state=after.state, note=after.note)
-    conn.execute(update(reminders).where(reminders.c.id == stored.id).values(_values(following)))
+    values = _values(following)
+    conn.execute(_advance, {"reminder": stored.id} | {f"new_{name}": values[name] for name in _following})
     _schedule(conn, following, now_ms)
     return True
 
@@ -119,7 +135,7 @@ def by_number(conn: Any, number: int) -> Reminder | None:
 
 def by_id(conn: Any, reminder_id: int) -> Reminder | None:
     """Return a reminder by its row's id."""
-    row = conn.execute(select(reminders).where(reminders.c.id == reminder_id)).one_or_none()
+    row = conn.execute(_by_id, {"reminder": reminder_id}).one_or_none()
     return None if row is None else _reminder(row)
 
 
@@ -173,8 +189,7 @@ def next_instant(conn: Any) -> int | None:
 
 def take(conn: Any, instant: DueInstant) -> bool:
     """Mark an instant as dealt with; False when somebody else has done so, or it is not to be any more."""
-    taken = update(inbox).where(inbox.c.id == instant.input_id, inbox.c.state == SCHEDULED).values(state="done")
-    return bool(conn.execute(taken).rowcount)
+    return bool(conn.execute(_take, {"row": instant.input_id, "waits": SCHEDULED, "now": "done"}).rowcount)
 
 
 def drop(conn: Any, instant: DueInstant) -> None:

@@ -26,6 +26,13 @@ class WatchdogSettings(BaseModel):
     longest_block_s: Seconds = Field(
         default=5.0, gt=0, le=3600, description="Seconds of one of them that suffice by themselves."
     )
+    rest_times: StrictInt = Field(
+        default=10,
+        ge=0,
+        le=1000,
+        description="After each of them the plugin is not called for so many times as long as it took; 0: it goes on "
+        "at once.",
+    )
     failures_in_a_row: StrictInt = Field(
         default=5,
         ge=0,

@@ -21,7 +21,7 @@ from core.contracts.errors import ActionFailed
 from core.settings import WatchdogSettings
 from core.testing import RunningApp, ScriptedEngine, actions, message, running_app
 
-QUICK = WatchdogSettings(block_s=0.2, blocks=2, longest_block_s=60)
+QUICK = WatchdogSettings(block_s=0.2, blocks=2, longest_block_s=60, rest_times=0)
 LONG_S = 0.6
 """So long a plugin holds up others here: several looks of the watchdog."""
 
@@ -139,7 +139,8 @@ async def test_other_chats_go_on_and_nothing_is_lost(type_: str, capfd: pytest.C
             assert sorted(pair for pair in said if pair[0] != "bad") == [(f"good{n}", "fine") for n in range(5)]
             turns = await kit.rows("SELECT count(*) AS n FROM turns")
             assert turns == [{"n": 6}]
-            assert kit.app.registry.get("plugin", "hostile").state == "active"  # type: ignore[union-attr]
+            state = kit.app.registry.get("plugin", "hostile").state  # type: ignore[union-attr]
+            assert state == ("degraded" if type_ == "blocks" else "active")
     finally:
         hostile.end.set()
         for leaked in hostile.leaked:
@@ -175,6 +176,25 @@ async def test_who_blocks_again_and_again_is_quarantined_told_and_comes_back_by_
         assert await kit.interface.ask("/plugins enable hostile") == ["hostile is in use."]
         assert "blocks" in kit.app.registry.generation
     async with running_app(home=tmp_path, plugins=[Hostile()]) as kit:
+        assert "blocks" in kit.app.registry.generation
+
+
+async def test_after_a_block_it_rests_and_then_comes_back() -> None:
+    settings = WatchdogSettings(block_s=0.2, longest_block_s=60, rest_times=100)
+    async with running_app(plugins=[Hostile()], engine=engine_for("blocks"), watchdog=settings) as kit:
+        plugin = kit.app.registry.get("plugin", "hostile")
+        assert plugin is not None
+        await kit.interface.ask("harm", chat_id="bad")
+        assert plugin.state == "degraded"
+        assert "held up the event loop" in plugin.reason
+        assert "it rests for" in plugin.reason
+        await kit.interface.ask("harm again", chat_id="bad")
+        rows = await kit.rows("SELECT status FROM ledger WHERE action = 'blocks'")
+        assert [row["status"] for row in rows] == ["done"]  # the second was not called
+        await kit.advance(20)  # a block took 0.6 s, and half of it may have gone unseen
+        assert plugin.state == "degraded"
+        await kit.advance(600)
+        assert plugin.state == "active"
         assert "blocks" in kit.app.registry.generation
 
 
