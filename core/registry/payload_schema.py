@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -12,7 +14,7 @@ from referencing import Registry as SchemaRegistry
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
 
-from core.contracts.json import Json, JsonObject
+from core.contracts.json import Json, JsonObject, compact
 from core.registry.near_names import suggestion
 
 TYPE_WORDS: Mapping[str, str] = {
@@ -106,6 +108,24 @@ def checked(schema: JsonObject) -> JsonObject:
 
 
 def _check(schema: Mapping[str, Json]) -> None:
+    try:
+        text = compact(schema)
+        known = json.loads(text) == schema
+    except (TypeError, ValueError, RecursionError):
+        known = False  # no JSON, which the check says better
+    if known:
+        _check_text(text)
+    else:
+        _check_anew(schema)
+
+
+@lru_cache(maxsize=1024)
+def _check_text(text: str) -> None:
+    """Check a schema once, however often it is loaded: the check takes longer than all else about an action."""
+    _check_anew(json.loads(text))
+
+
+def _check_anew(schema: Mapping[str, Json]) -> None:
     try:
         Draft202012Validator.check_schema(schema)
     except SchemaError as error:
