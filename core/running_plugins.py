@@ -68,7 +68,9 @@ class RunningPlugins:
             reread=self.reread,
             tell=lambda text: tell_trainers(env(), text),
         )
-        self.strikes = Strikes(settings.watchdog, clock, self.quarantine_soon)
+        self.strikes = Strikes(
+            settings.watchdog, clock, self.quarantine_soon, lambda principal: env().people.role(principal)
+        )
         self.health = PluginHealth(registry, self.control.switch, foreign, clock)
         self.files = PluginWatch(
             registry,

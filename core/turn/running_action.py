@@ -18,7 +18,7 @@ from core.contracts.json import Json, JsonObject
 from core.contracts.outcomes import Outcome, OutcomeStatus
 from core.contracts.prompts import Line
 from core.services import ledger
-from core.services.foreign import Raised
+from core.services.foreign import Behalf, Raised
 from core.turn.environment import Entry, TurnEnvironment
 from core.turn.state import PendingAction, Turn
 
@@ -202,6 +202,7 @@ async def run_handler(
             lambda: uncancelled(entry.run(running, dict(envelope.payload))),
             spec.timeout_s,
             spec.plugin,
+            behalf=Behalf.of(running.turn_context()),
         )
     finally:
         running.end()
