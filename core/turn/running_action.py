@@ -96,6 +96,11 @@ class RunningAction:
         """Return what hooks see of the turn now."""
         return self._turn.context(tainted=self.tainted)
 
+    @property
+    def offered(self) -> frozenset[str] | None:
+        """The types that the model of its step was told of; None where no model was asked."""
+        return self._turn.offered
+
     def see_foreign(self) -> None:
         """Note that text from outside has reached the handler: its outcome holds it from now on."""
         self.tainted = self.brought_foreign = True

@@ -28,8 +28,9 @@ class Turn:
     failure: the sentence with which it ended in place of what was asked, or "".
     tainted: a step of this run, even one that was not committed, saw text that the principal did not write.
     transformed: the hooks have seen the input in this run. told_session: the session that was told of last.
-    without_strategy: its turn strategy has failed in it. notes: the ids of the notes that the prompt of its last step
-    held.
+    without_strategy: its turn strategy has failed in it. narrowed: the types that its strategy has left to the step
+    before; None: all, empty before it has said anything. offered: the types that the model was told of last; None: no
+    model was asked. notes: the ids of the notes that the prompt of its last step held.
     undoes: what this turn takes back (the id of the compensation that it runs), or 0.
     done_by_calls: by hash, what actions have called and what ended, or may have, as far as it is written down.
     sent: the outbox rows (id, address) of this run. history_is_long: it is time to summarize the session.
@@ -51,6 +52,8 @@ class Turn:
     tainted: bool = False
     transformed: bool = False
     without_strategy: bool = False
+    narrowed: frozenset[str] | None = frozenset()
+    offered: frozenset[str] | None = None
     failed: bool = False
     told_session: SessionView | None = None
     failure: str = ""
