@@ -15,7 +15,8 @@ from core.plugin_control import PluginControl
 from core.plugin_health import PluginHealth
 from core.plugin_watch import PluginWatch
 from core.registry.code_owners import code_owner
-from core.registry.components import OWN, Registry
+from core.registry.component import OWN
+from core.registry.components import Registry
 from core.registry.discovery import Found, discover
 from core.registry.switching import PluginSwitch
 from core.services import plugin_wishes
