@@ -350,7 +350,7 @@ class App:
             rehearsal=self._rehearsal,
             events=self.events,
             slots=self.host.slots,
-            missing_guards=lambda: missing_guards(self.registry.components("plugin")),
+            missing_guards=lambda plugin: missing_guards(self.registry.components("plugin"), plugin),
             closed_sessions=ClosedSessions(self.database, self.events, self._own),
         )
         self.dispatcher = Dispatcher(self.env, self.deliverer.settled, scan_every_s=noticed_s)

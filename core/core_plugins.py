@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from core.registry.components import OWN
+from core.registry.component import OWN
 from core.registry.discovery import Found
 from core.turn.core_actions import Controls, CoreActions
 from core.turn.environment import TurnEnvironment

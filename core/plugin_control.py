@@ -15,8 +15,8 @@ import structlog
 
 from core.contracts.errors import RekkuError, StorageError
 from core.contracts.services import Clock, Database
-from core.registry.component import Component, ComponentState, Held
-from core.registry.components import OWN, Registry
+from core.registry.component import OWN, Component, ComponentState, Held
+from core.registry.components import Registry
 from core.registry.near_names import suggestion
 from core.registry.switching import PluginSwitch, Switched
 from core.services import plugin_wishes

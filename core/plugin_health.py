@@ -10,8 +10,8 @@ import structlog
 from core.ai_plugin_base import AIPluginBase
 from core.contracts.deliveries import Health
 from core.contracts.services import Clock
-from core.registry.component import Component, ComponentState
-from core.registry.components import OWN, Registry
+from core.registry.component import OWN, Component, ComponentState
+from core.registry.components import Registry
 from core.registry.switching import PluginSwitch
 from core.services.foreign import ForeignCalls, Raised
 from core.services.sync_or_async import invoke

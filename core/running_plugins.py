@@ -16,7 +16,8 @@ from core.plugin_health import PluginHealth
 from core.plugin_rest import PluginRest
 from core.plugin_watch import PluginWatch
 from core.registry.code_owners import code_owner
-from core.registry.components import OWN, Registry
+from core.registry.component import OWN
+from core.registry.components import Registry
 from core.registry.discovery import Found, discover
 from core.registry.switching import PluginSwitch
 from core.services import plugin_wishes
@@ -69,7 +70,9 @@ class RunningPlugins:
             reread=self.reread,
             tell=lambda text: tell_trainers(env(), text),
         )
-        self.strikes = Strikes(settings.watchdog, clock, self.quarantine_soon)
+        self.strikes = Strikes(
+            settings.watchdog, clock, self.quarantine_soon, lambda principal: env().people.role(principal)
+        )
         self._rest = PluginRest(
             registry, clock, least_s=settings.watchdog.block_s, times=settings.watchdog.rest_times
         )

@@ -15,8 +15,8 @@ from core.commands.exit_status import FAILED, CommandFailed, finish
 from core.commands.options import AsJson
 
 if TYPE_CHECKING:
+    from core.replay.comparison import Difference, Replay
     from core.replay.recording import Recording
-    from core.replay.replayed import Replay
     from core.settings import Settings
 
 TurnNumber = Annotated[
@@ -33,7 +33,7 @@ def replay(turn: TurnNumber, pytest: AsTest = None, as_json: AsJson = False) -> 
 
     The model is not asked: its replies are those that it gave then. Nothing outside is touched and
     nothing is kept: external actions are answered with what became of them then. Works beside a running process. The
-    exit status is 0 when all came out as it did, 1 when something differs.
+    exit status is 0 when all was done as it was, 1 when something differs; what reading actions return may differ.
     """
     finish(lambda: _replay(turn, pytest, as_json))
 
@@ -52,18 +52,40 @@ def _replay(turn: int, pytest: Path | None, as_json: bool) -> int:
         came = asyncio.run(_run(settings, recording))
     differences = came.differences()
     if as_json:
-        shown = [{"where": each.where, "then": each.then, "now": each.now} for each in differences]
-        say_json({"turn": turn, "state": came.state, "actions": len(came.actions), "differences": shown})
+        say_json(
+            {
+                "turn": turn,
+                "state": came.state,
+                "actions": len(came.actions),
+                "differences": [_as_json(each) for each in differences if not each.returned],
+                "returned": [_as_json(each) for each in differences if each.returned],
+            }
+        )
     else:
-        say("\n".join([*map(str, differences), _sentence(came, len(differences))]))
-    return FAILED if differences else 0
+        say(told_of(came))
+    return FAILED if any(not each.returned for each in differences) else 0
+
+
+def _as_json(difference: Difference) -> dict[str, str]:
+    return {"where": difference.where, "then": difference.then, "now": difference.now}
+
+
+def told_of(came: Replay) -> str:
+    """Return what is printed: what was done differently, apart from it what reading actions returned, and the sum."""
+    found = came.differences()
+    done = [str(each) for each in found if not each.returned]
+    returned = [str(each) for each in found if each.returned]
+    lines = [*done, *([""] if done and returned else [])]
+    if returned:
+        lines += ["What reading actions returned:", "", *returned, ""]
+    return "\n".join([*lines, _sentence(came, len(done))])
 
 
 def _sentence(came: Replay, differences: int) -> str:
     turn = came.recording.turn
     what = f"{len(came.recording.replies)} recorded replies, {len(came.actions)} actions"
     if not differences:
-        return f"Turn {turn} came out as it did then: {what}."
+        return f"What was done in turn {turn} came out as it did then: {what}."
     return f"Turn {turn} came out differently in {differences} place{'' if differences == 1 else 's'}: {what}."
 
 

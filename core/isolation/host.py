@@ -17,7 +17,7 @@ from core.isolation.limits import DEFAULT_CPU_S, DEFAULT_MEMORY_MB, Limits
 from core.isolation.source import isolation_in
 from core.isolation.standin import IsolatedPlugin
 from core.registry.catalogue import build_entries
-from core.registry.component import Component, ComponentState
+from core.registry.component import OWN, Component, ComponentState
 from core.registry.components import Registry
 from core.registry.discovery import Found
 from core.registry.loading import Loading, placed
@@ -59,7 +59,7 @@ class IsolationHost:
 
         The operator's word counts, then that of the plugin's source, which is read and not run.
         """
-        if found.kind != "plugin" or found.source == "core":
+        if found.kind != "plugin" or found.source == OWN:
             return None
         chosen = self._config_for("plugin", found.name).isolation
         path = _source_of(found)

@@ -13,6 +13,9 @@ from core.services.event_handlers import HandlerBinding
 from core.services.hooks import HookBinding
 from core.services.strategies import StrategyBinding
 
+OWN = "core"
+"""The source of the plugins that belong to the core; they cannot be left out."""
+
 
 class ComponentState(StrEnum):
     """Where a component stands. Only one that is ACTIVE is called.

@@ -12,7 +12,7 @@ from core.contracts.errors import DeclarationError, RekkuError
 from core.contracts.services import Clock, PluginContext
 from core.own_thread import in_own_thread
 from core.registry.catalogue import CatalogueEntry, Generation
-from core.registry.component import Component, ComponentState, Held, Stage
+from core.registry.component import OWN, Component, ComponentState, Held, Stage
 from core.registry.configuration import ComponentTable
 from core.registry.declared_again import declared_again
 from core.registry.discovery import Found
@@ -37,9 +37,6 @@ START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
 STOP_PATIENCE_S = 5.0
 """How long the calls of a plugin that run when it is to stop have to end by themselves."""
-
-OWN = "core"
-"""The source of the plugins that belong to the core; they cannot be left out."""
 
 STAYS = (ComponentState.QUARANTINED, ComponentState.FAILED, ComponentState.DISABLED)
 """States that a plugin keeps when everything stops."""

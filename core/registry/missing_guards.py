@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from core.registry.component import Component, ComponentState
+from core.registry.component import OWN, Component, ComponentState
 from core.registry.discovery import Found
 
 GUARD = "before_action"
@@ -14,12 +14,18 @@ WANTED_OUT = (ComponentState.ACTIVE, ComponentState.DISABLED)
 MOST_FILES = 200
 
 
-def missing_guards(components: Iterable[Component]) -> tuple[tuple[str, str], ...]:
-    """Return (plugin, state and reason) of each: what they guard must wait until they are back, or disabled."""
+def missing_guards(components: Iterable[Component], plugin: str) -> tuple[tuple[str, str], ...]:
+    """Return (plugin, state and reason) of each that is missed for the actions of a plugin.
+
+    These actions must wait until they are back, or disabled; those of the core, which bring them back, need not.
+    """
+    plugins = [component for component in components if component.kind == "plugin"]
+    if any(c.name == plugin and c.source == OWN for c in plugins):
+        return ()
     return tuple(
         (c.name, f"{c.state.value}: {c.reason}" if c.reason else c.state.value)
-        for c in components
-        if c.kind == "plugin" and c.guards and c.state not in WANTED_OUT
+        for c in plugins
+        if c.guards and c.state not in WANTED_OUT
     )
 
 

@@ -40,7 +40,10 @@ class RecordedReply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoneAction:
-    """One action and what became of it. approved: the scope of the approval that it waited for and got, or ""."""
+    """One action and what became of it.
+
+    approved: the scope of the approval that it waited for and got, or "". effect: what it had declared.
+    """
 
     step: int
     position: int
@@ -51,6 +54,7 @@ class DoneAction:
     output: Json = None
     tainted: bool = False
     approved: str = ""
+    effect: str = ""
 
     @property
     def envelope(self) -> ActionEnvelope:
@@ -174,6 +178,7 @@ def actions_of(rows: Any, approved: Mapping[str, str] = MappingProxyType({})) ->
             output=None if row.output is None else json.loads(row.output),
             tainted=bool(row.tainted),
             approved=approved.get(row.hash, ""),
+            effect=row.effect,
         )
         for row in rows
     )

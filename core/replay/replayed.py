@@ -1,4 +1,4 @@
-"""Running a recorded turn again, in a home that is thrown away, and what came out differently."""
+"""Running a recorded turn again, in a home that is thrown away."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import shutil
 import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,10 @@ from sqlalchemy import select, update
 from core.app import App
 from core.contracts.errors import RekkuError
 from core.contracts.inputs import Principal, Role
-from core.contracts.json import compact
 from core.ownership import Duty
+from core.replay.comparison import Replay
 from core.replay.copied_home import DATABASE, moved, open_copy
-from core.replay.recording import RUNNING, DoneAction, Recording, actions_of, sent_by
+from core.replay.recording import RUNNING, Recording, actions_of, sent_by
 from core.replay.stand_ins import ENGINE, ClockThen, RecordedEngine, SilentPlatform
 from core.services import approvals, roles
 from core.settings import Settings
@@ -31,74 +30,6 @@ from core.turn.rehearse import Rehearsal
 WAITING = "awaiting_approval"
 LONGEST_S = 120.0
 POLL_S = 0.02
-SHOWN = 300
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
-    """One thing that came out differently. where: "step 0, action 1", "messages to …" or "the turn"."""
-
-    where: str
-    then: str
-    now: str
-
-    def __str__(self) -> str:
-        return f"{self.where}\n  then: {self.then}\n  now:  {self.now}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Replay:
-    """What the turn came to this time, beside its recording. complaint: what of a reply is not valid today."""
-
-    recording: Recording
-    state: str
-    actions: tuple[DoneAction, ...]
-    sent: dict[str, str]
-    unused_replies: int
-    complaint: str
-
-    def differences(self, *, outputs: bool = True) -> list[Difference]:
-        """Return what differs. outputs: whether what actions returned, and messages said, counts as well."""
-        found = [*self._of_turn(), *self._of_actions(outputs)]
-        return [*found, *self._of_messages()] if outputs else found
-
-    def _of_turn(self) -> Iterable[Difference]:
-        if self.complaint:
-            yield Difference(where="the turn", then="the reply was valid", now=_short(self.complaint))
-        elif self.state != self.recording.state:
-            yield Difference(where="the turn", then=self.recording.state, now=self.state)
-        if self.unused_replies:
-            word = "reply is" if self.unused_replies == 1 else "replies are"
-            now = f"{self.unused_replies} {word} not asked for"
-            yield Difference(where="the turn", then=f"{len(self.recording.replies)} replies", now=now)
-
-    def _of_actions(self, outputs: bool) -> Iterable[Difference]:
-        then = {(a.step, a.position): a for a in self.recording.actions}
-        now = {(a.step, a.position): a for a in self.actions}
-        for place in sorted(then | now):
-            before, after = then.get(place), now.get(place)
-            shown = _shown(before, outputs), _shown(after, outputs)
-            if shown[0] != shown[1]:
-                yield Difference(where=f"step {place[0]}, action {place[1]}", then=shown[0], now=shown[1])
-
-    def _of_messages(self) -> Iterable[Difference]:
-        for address in sorted({*self.recording.sent, *self.sent}):
-            then, now = self.recording.sent.get(address, ""), self.sent.get(address, "")
-            if then != now:
-                yield Difference(where=f"messages to {address}", then=_short(then), now=_short(now))
-
-
-def _shown(action: DoneAction | None, outputs: bool) -> str:
-    if action is None:
-        return "nothing"
-    output = f" → {_short(compact(action.output))}" if outputs and action.output is not None else ""
-    reason = f" ({_short(action.reason)})" if action.reason and outputs and action.status != "done" else ""
-    return f"{action.type} {_short(compact(action.payload))}: {action.status}{reason}{output}"
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split()) or "nothing"
-    return line if len(line) <= SHOWN else f"{line[:SHOWN]}…"
 
 
 async def replay_turn(
@@ -124,7 +55,7 @@ async def replay_turn(
         stored = await open_copy(home)
         await stored.transact(lambda conn: _prepare(conn, recording, fresh=database is None))
         await stored.stop()
-        engine = RecordedEngine(recording.replies)
+        engine, rehearsal = RecordedEngine(recording.replies), _rehearsal(recording)
         app = App(
             chosen,
             plugins=plugins,
@@ -134,7 +65,7 @@ async def replay_turn(
             clock=ClockThen(recording.at_ms),
             duties={Duty.WORKER},
             discovered=("plugin",),
-            rehearsal=_rehearsal(recording),
+            rehearsal=rehearsal,
         )
         async with app:
             accepted = await app.receive(recording.input(f"replay-{recording.turn}"))
@@ -151,6 +82,7 @@ async def replay_turn(
         recording=recording,
         state=turn.state,
         actions=actions,
+        answered=frozenset(rehearsal.answered),
         sent=sent,
         unused_replies=engine.unused,
         complaint=engine.complaint,
@@ -196,6 +128,8 @@ async def _ended(app: App, input_id: int, recording: Recording) -> Any:
 
     def approve(conn: Any, turn_id: int) -> bool:
         waiting = approvals.waiting_in(conn, turn_id)
+        if not waiting:
+            return True  # given already, and what goes on with it is not claimed yet
         return any(
             give(conn, each, scopes[each.hash], "replay", app.clock.now_ms())
             for each in waiting

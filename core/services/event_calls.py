@@ -19,7 +19,7 @@ from core.services.event_causes import as_cause, current_cause
 from core.services.event_data import copied
 from core.services.event_handlers import EventHandlers, HandlerBinding
 from core.services.event_history import MOST_RUNS
-from core.services.foreign import ForeignCalls, Raised, Returned
+from core.services.foreign import Behalf, ForeignCalls, Raised, Returned
 from core.services.json_results import json_result
 from core.services.sync_or_async import invoke
 
@@ -117,7 +117,7 @@ class EventCalls:
             return False
         about = f"condition of {binding.label}"
         check = partial(invoke, binding.when, event)
-        asked = await self._foreign.call(about, check, CONDITION_TIMEOUT_S, binding.owner)
+        asked = await self._foreign.call(about, check, CONDITION_TIMEOUT_S, binding.owner, behalf=_behalf(passage))
         if isinstance(asked, Returned) and asked.value:
             return True
         reason = ""
@@ -134,7 +134,11 @@ class EventCalls:
         answers = passage.answers and binding.stage is EventStage.HANDLE
         answer: Returned[Any] | Raised
         answer = await self._foreign.call(
-            f"event handler {binding.label}", partial(_answered, binding, event, answers), timeout_s, binding.owner
+            f"event handler {binding.label}",
+            partial(_answered, binding, event, answers),
+            timeout_s,
+            binding.owner,
+            behalf=_behalf(passage),
         )
         took_ms = round((self._clock.monotonic() - began) * 1000)
         if isinstance(answer, Raised):
@@ -169,6 +173,13 @@ class EventCalls:
             event_name=event.name,
             error=error,
         )
+
+
+def _behalf(passage: Passage) -> Behalf | None:
+    """Return whose event it is: of a turn it has the correlation id, and with it the turn's other calls in common."""
+    if not passage.principal:
+        return None
+    return Behalf(principal=passage.principal, turn=passage.event.correlation_id)
 
 
 async def _answered(binding: HandlerBinding, event: Event, answers: bool) -> Any:

@@ -16,6 +16,7 @@ from weakref import WeakSet
 import structlog
 
 from core.contracts.errors import RekkuError
+from core.contracts.hooks import TurnContext
 from core.contracts.json import storable
 
 T = TypeVar("T")
@@ -52,39 +53,63 @@ class Raised:
         return storable(f"{name}: {first_line}" if first_line else name)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Behalf:
+    """On whose behalf a call is made. turn: "turn-12", or what else such calls have in common; "": nothing."""
+
+    principal: str
+    turn: str = ""
+
+    @classmethod
+    def of(cls, turn: TurnContext) -> Behalf:
+        """Return what a call is made for in a turn, or for somebody outside of any."""
+        return cls(principal=str(turn.principal), turn=f"turn-{turn.turn_id}" if turn.turn_id else "")
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call that runs: the plugin whose code it is, "" for anything else, and what it is called."""
+    """A call that runs: the plugin whose code it is, "" for anything else, and what it is called.
+
+    behalf: for whom it is made; None where nobody has caused it, as with a periodic job.
+    """
 
     owner: str
     label: str
+    behalf: Behalf | None = None
 
 
 class ForeignCalls:
     """Makes calls of foreign code. It owns the calls that did not end in time until they do.
 
-    on_end: told of the end of each call of a plugin's, with the plugin's name. on_held: told of a transaction that a
+    on_end: told of the end of each call of a plugin's. on_held: told of a transaction that a
     plugin's function held for long: the plugin, the seconds, and where the function is.
     """
 
     def __init__(self) -> None:
-        self.on_end: Callable[[str, Returned[Any] | Raised], None] = lambda owner, ended: None
+        self.on_end: Callable[[Call, Returned[Any] | Raised], None] = lambda call, ended: None
         self.on_held: Callable[[str, float, str], None] = lambda owner, seconds, where: None
         self._overdue: set[asyncio.Task[Any]] = set()
         self._running: dict[asyncio.Task[Any], Call] = {}
         self._ended: WeakSet[asyncio.Task[Any]] = WeakSet()
 
     async def call(
-        self, label: str, make: Callable[[], Awaitable[T]], timeout_s: float, owner: str = "", *, counted: bool = True
+        self,
+        label: str,
+        make: Callable[[], Awaitable[T]],
+        timeout_s: float,
+        owner: str = "",
+        *,
+        behalf: Behalf | None = None,
+        counted: bool = True,
     ) -> Returned[T] | Raised:
-        """Run `make()`, in its own task, for `timeout_s` seconds at most. owner: the plugin whose code it is.
+        """Run `make()`, in its own task, for `timeout_s` seconds at most. owner, behalf: see `Call`.
         counted: whether `on_end` is told.
 
         A call that swallows its cancellation is left behind after a grace of a second, so that it cannot hold its
         caller. Cancellation of the caller cancels the call and propagates.
         """
         task = asyncio.ensure_future(_run(make))
-        self._running[task] = Call(owner, label)
+        call = self._running[task] = Call(owner, label, behalf)
         task.add_done_callback(self._forget)
         try:
             done, _ = await asyncio.wait({task}, timeout=timeout_s)
@@ -93,7 +118,7 @@ class ForeignCalls:
             raise
         ended = await self._end_of(label, task, timeout_s, late=not done)
         if owner and counted:
-            self.on_end(owner, ended)
+            self.on_end(call, ended)
         return ended
 
     async def end(self, owner: str, patience_s: float) -> None:

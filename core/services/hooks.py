@@ -14,7 +14,7 @@ from structlog.typing import FilteringBoundLogger
 from core.contracts.actions import ActionEnvelope, ActionSpec, Untrusted
 from core.contracts.hooks import Block, Intercept, TurnContext
 from core.contracts.json import Json, storable
-from core.services.foreign import ForeignCalls, Raised, Returned
+from core.services.foreign import Behalf, ForeignCalls, Raised, Returned
 from core.services.json_results import json_result
 from core.services.sync_or_async import invoke
 
@@ -83,7 +83,7 @@ class HookRunner:
         an Intercept ends the chain, in the hooks where they are allowed.
         """
         for binding in self._index().get(name, ()):
-            answer = await self._ask(binding, self._timeout_s, turn, *map(_own, about), _own(value))
+            answer = await self._ask(binding, self._timeout_s, turn, turn, *map(_own, about), _own(value))
             if not isinstance(answer, Returned) or answer.value is None:
                 continue
             result = answer.value
@@ -121,7 +121,7 @@ class HookRunner:
         """
         left = list(specs)
         for binding in self._index().get(name, ()):
-            answer = await self._ask(binding, self._timeout_s, turn, list(left))
+            answer = await self._ask(binding, self._timeout_s, turn, turn, list(left))
             if not isinstance(answer, Returned) or answer.value is None:
                 continue
             kept = _types(answer.value)
@@ -137,7 +137,7 @@ class HookRunner:
     async def guard(self, name: str, turn: TurnContext, *args: object) -> Block | None:
         """Return the first Block, or None. A hook that raises, is late or answers with anything else blocks too."""
         for binding in self._index().get(name, ()):
-            answer = await self._ask(binding, self._timeout_s, turn, *map(_own, args))
+            answer = await self._ask(binding, self._timeout_s, turn, turn, *map(_own, args))
             if isinstance(answer, Raised):
                 return Block(f"The check {binding.label} did not work: {answer.sentence}")
             if isinstance(answer.value, Block):
@@ -158,17 +158,17 @@ class HookRunner:
 
     async def _collected(self, binding: HookBinding, turn: TurnContext) -> Json | Untrusted:
         args = (turn,) if binding.injects is None else (turn.text, turn)[: binding.injects]
-        answer = await self._ask(binding, self._collect_timeout_s, *args, convert=True)
+        answer = await self._ask(binding, self._collect_timeout_s, turn, *args, convert=True)
         return answer.value if isinstance(answer, Returned) else None
 
     async def _ask(
-        self, binding: HookBinding, timeout_s: float, *args: object, convert: bool = False
+        self, binding: HookBinding, timeout_s: float, turn: TurnContext, *args: object, convert: bool = False
     ) -> Returned[Any] | Raised:
         async def ask() -> Any:
             result = await invoke(binding.call, *args)
             return await json_result(result, binding.label) if convert else result
 
-        answer = await self._foreign.call(binding.label, ask, timeout_s, binding.plugin)
+        answer = await self._foreign.call(binding.label, ask, timeout_s, binding.plugin, behalf=Behalf.of(turn))
         if isinstance(answer, Raised):
             self._report(binding, answer.sentence)
         return answer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import bindparam, delete, insert, select, update
@@ -19,6 +19,10 @@ from core.storage.tables import inbox, ledger, replies, steps, turns
 STARTED = "started"
 CALLED_FROM = 1000
 """Positions from here on are those of actions that an action of the step has called, in the order of the calls."""
+CALLED_OF_ONE = 100
+"""So many of them belong to the action at position 0, so many to that at 1, and so on."""
+SETTLED = (OutcomeStatus.DONE, OutcomeStatus.UNKNOWN)
+"""What ended so in a turn, or may have, is not done again in it."""
 UNSEEN = "{how} It may have happened; it is not repeated by itself."
 
 
@@ -45,11 +49,15 @@ class LedgerEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnRecord:
-    """What is known of a turn that was begun before: committed steps, replies and actions of the open one."""
+    """What is known of a turn that was begun before: committed steps, replies and actions of the open one.
+
+    called: by hash, what actions of any step have called and what ended, or may have.
+    """
 
     steps: tuple[Step, ...] = ()
     replies: tuple[RecordedReply, ...] = ()
     entries: tuple[LedgerEntry, ...] = ()
+    called: dict[str, Outcome] = field(default_factory=dict)
 
 
 _new_turn = insert(turns)
@@ -189,10 +197,27 @@ def end_action(conn: Any, row_id: int, outcome: Outcome, now_ms: int) -> None:
 
 
 def end_unseen(conn: Any, turn_id: int, how: str, now_ms: int) -> None:
-    """End what a turn began and nobody saw the end of: unknown. `how`: in a sentence, what came in between."""
-    statement = update(ledger).where(ledger.c.turn_id == turn_id, ledger.c.status == STARTED)
-    reason = UNSEEN.format(how=how)
-    conn.execute(statement.values(status=OutcomeStatus.UNKNOWN.value, reason=reason, ended_at_ms=now_ms))
+    """End what a turn began and nobody saw the end of: unknown. `how`: in a sentence, what came in between.
+
+    What an action has called, and nobody saw the end of either, is named in its reason too.
+    """
+    columns = (ledger.c.id, ledger.c.step, ledger.c.position, ledger.c.action, ledger.c.status)
+    unseen = (STARTED, OutcomeStatus.UNKNOWN.value)
+    statement = select(*columns).where(ledger.c.turn_id == turn_id, ledger.c.status.in_(unseen))
+    rows = conn.execute(statement.order_by(ledger.c.step, ledger.c.position)).all()
+    for row in rows:
+        if row.status == STARTED:
+            first = CALLED_FROM + row.position * CALLED_OF_ONE
+            called = [r.action for r in rows if r.step == row.step and 0 <= r.position - first < CALLED_OF_ONE]
+            reason = UNSEEN.format(how=how)
+            if called:
+                reason = f"{called_unseen(called)}: {reason}"
+            end_action(conn, row.id, Outcome(status=OutcomeStatus.UNKNOWN, reason=reason), now_ms)
+
+
+def called_unseen(types: Sequence[str]) -> str:
+    """Return how the reason of an action begins that has called others whose end nobody saw."""
+    return f"{' and '.join(dict.fromkeys(types))}, which it called"
 
 
 def forget_intent(conn: Any, row_id: int) -> None:
@@ -206,8 +231,9 @@ def load_turn(conn: Any, turn_id: int) -> TurnRecord:
     rows = conn.execute(
         select(ledger).where(ledger.c.turn_id == turn_id).order_by(ledger.c.step, ledger.c.position)
     ).all()
-    # What an action called was a part of it, and stands or falls with it.
+    # What an action called was a part of it, and is nothing that the turn goes on with; but it has been done.
     entries = [_entry(row) for row in rows if row.position < CALLED_FROM]
+    called = [_entry(row) for row in rows if row.position >= CALLED_FROM]
     following = len(committed)
     raw = conn.execute(
         select(replies).where(replies.c.turn_id == turn_id, replies.c.step == following).order_by(replies.c.attempt)
@@ -230,6 +256,11 @@ def load_turn(conn: Any, turn_id: int) -> TurnRecord:
             for row in raw
         ),
         entries=tuple(entry for entry in entries if entry.step == following),
+        called={
+            entry.envelope.hash: entry.outcome
+            for entry in called
+            if entry.outcome is not None and entry.outcome.status in SETTLED
+        },
     )
 
 

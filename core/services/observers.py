@@ -10,7 +10,7 @@ import structlog
 
 from core.contracts.inputs import Address
 from core.contracts.messages import Said, SaidHandler
-from core.services.foreign import ForeignCalls, Raised
+from core.services.foreign import Behalf, ForeignCalls, Raised
 from core.services.sync_or_async import invoke
 
 log = structlog.get_logger("rekku.observers")
@@ -70,7 +70,11 @@ class HeardBy:
 
     async def _hand(self, said: Said) -> None:
         called = self._observers.foreign.call(
-            f"{self.plugin} hears", lambda: invoke(self._handler, said), self._timeout_s, self.plugin
+            f"{self.plugin} hears",
+            lambda: invoke(self._handler, said),
+            self._timeout_s,
+            self.plugin,
+            behalf=Behalf(principal=said.principal, turn=f"turn-{said.turn_id}" if said.turn_id else ""),
         )
         answer = await called
         if isinstance(answer, Raised):

@@ -37,6 +37,6 @@ class WatchdogSettings(BaseModel):
         default=5,
         ge=0,
         le=1000,
-        description="Unexpected errors and time-outs of a plugin's actions, hooks and jobs, one after the other, "
-        "that put it into quarantine; 0: none do.",
+        description="Unexpected errors and time-outs of a plugin's actions, hooks, handlers and jobs, not made good "
+        "since, that put it into quarantine; guests' count for nothing; 0: none do.",
     )

@@ -1,8 +1,9 @@
 """What plugin authors test with: fakes that are real implementations of the contracts, and an app around them."""
 
 from core.contracts.errors import ActionFailed
+from core.replay.comparison import Replay
 from core.replay.recording import Recording
-from core.replay.replayed import Replay, replay_turn
+from core.replay.replayed import replay_turn
 from core.testing.action_context import SOMEBODY, RecordedAction
 from core.testing.clock import FakeClock
 from core.testing.conformance import check_plugin

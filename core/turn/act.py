@@ -21,13 +21,13 @@ from core.contracts.outcomes import Outcome, OutcomeStatus
 from core.contracts.policy import Decision, Verdict
 from core.contracts.prompts import Line
 from core.contracts.steps import RecordedAction
-from core.services import history
+from core.services import history, ledger
 from core.turn.ask_approval import approval_request
 from core.turn.call_action import CalledActions
 from core.turn.environment import Entry, TurnEnvironment
 from core.turn.guard_action import guard_action
 from core.turn.record_intent import record_intent
-from core.turn.running_action import RunningAction, run_handler, unknown
+from core.turn.running_action import STOPPED, RunningAction, run_handler, unknown
 from core.turn.show_outcome import shown
 from core.turn.stages.authorize import authorize
 from core.turn.state import PendingAction, Turn
@@ -38,8 +38,6 @@ from core.turn.write_pending import WriteFailed, write_end, write_pending
 log = structlog.get_logger("rekku.actions")
 
 WRITING_S = 3.0
-SETTLED = (OutcomeStatus.DONE, OutcomeStatus.UNKNOWN)
-"""What ended so in a turn, or may have, is not done again in it."""
 
 
 class Acting:
@@ -63,7 +61,7 @@ class Acting:
             action.envelope.hash: action.outcome
             for step in turn.steps
             for action in step.actions
-            if action.outcome.status in SETTLED
+            if action.outcome.status in ledger.SETTLED
         }
         self._done |= turn.done_by_calls
         self._broken = ""
@@ -82,7 +80,7 @@ class Acting:
             return None
         outcome = entry.outcome or unknown("The process stopped while it ran.")
         action = RecordedAction(envelope=entry.envelope, outcome=outcome, ledger_id=entry.row_id)
-        if outcome.status in SETTLED:
+        if outcome.status in ledger.SETTLED:
             self._done[entry.envelope.hash] = outcome
         self.said[position] = history.said(action, self._turn.input.address, self._tainted)
         return await self._after(action)
@@ -192,7 +190,7 @@ class Acting:
         try:
             outcome = await run_handler(env, entry, envelope, running)
         except asyncio.CancelledError:
-            stopped = self._end_of_intent(position, row_id, envelope, unknown("It was stopped while it ran."))
+            stopped = self._end_of_intent(position, row_id, envelope, running.seen_as(unknown(STOPPED)))
             await asyncio.shield(write_end(self._turn, self._env, stopped))
             raise
         env.reached("action done")
@@ -216,7 +214,7 @@ class Acting:
         if outcome.status is OutcomeStatus.DONE:
             self.said[position] = await take_over(turn, env, pending, running, running.spec)
             action = pending.action
-        if outcome.status in SETTLED:
+        if outcome.status in ledger.SETTLED:
             self._done[envelope.hash] = outcome
         try:
             await write_end(turn, env, pending)

@@ -28,7 +28,7 @@ from core.turn.call_check import check_call
 from core.turn.environment import Entry, TurnEnvironment
 from core.turn.guard_action import guard_action
 from core.turn.record_intent import record_intent
-from core.turn.running_action import RunningAction, run_handler, unknown
+from core.turn.running_action import STOPPED, RunningAction, run_handler, unknown
 from core.turn.show_outcome import shown
 from core.turn.stages.authorize import authorize
 from core.turn.stages.check_actions import check_actions
@@ -63,7 +63,7 @@ class CalledActions:
         self._turn = turn
         self._env = env
         self._catalogue = catalogue
-        self._next = ledger.CALLED_FROM + position * 2 * MOST_CALLS
+        self._next = ledger.CALLED_FROM + position * ledger.CALLED_OF_ONE
         self._left = MOST_CALLS
         self._done = done
         self._only = only
@@ -85,9 +85,8 @@ class CalledActions:
             action = await self._noted(running, position, envelope, entry.spec, outcome)
         else:
             action = await self._performed(running, position, entry, envelope)
-            if action.outcome.status in (OutcomeStatus.DONE, OutcomeStatus.UNKNOWN):
+            if action.outcome.status in ledger.SETTLED:
                 self._done[envelope.hash] = action.outcome
-                self._turn.done_by_calls[envelope.hash] = action.outcome
         return _result(running, action)
 
     def _entry(self, running: RunningAction, plugin: str, type_: str) -> Entry:
@@ -164,7 +163,9 @@ class CalledActions:
             outcome = await run_handler(env, entry, envelope, inner)
         except asyncio.CancelledError:
             if row_id:
-                stopped = self._pending(position, envelope, unknown("It was stopped while it ran."), spec)
+                outcome = inner.seen_as(unknown(STOPPED))
+                _tell_unknown(running, envelope, outcome)
+                stopped = self._pending(position, envelope, outcome, spec)
                 stopped.action = replace(stopped.action, ledger_id=row_id)
                 await asyncio.shield(write_end(turn, env, stopped))
             raise
@@ -178,6 +179,9 @@ class CalledActions:
             said = await take_over(turn, env, pending, inner, spec)
         elif spec.effect is not Effect.EXTERNAL:
             pending.drop_writes()
+            for call in pending.with_calls():
+                if call.ran and call.action.outcome.status is OutcomeStatus.FAILED:
+                    self._done.pop(call.action.envelope.hash, None)
         await self._keep(running, pending)
         if pending.action.outcome.status is OutcomeStatus.DONE:
             running.said += said
@@ -223,13 +227,17 @@ class CalledActions:
         )
 
 
+def _tell_unknown(running: RunningAction, envelope: ActionEnvelope, outcome: Outcome) -> None:
+    running.unknown = f"{ledger.called_unseen([envelope.type])}: {outcome.reason}"
+
+
 def _result(running: RunningAction, action: RecordedAction) -> Json:
     """Return what the caller gets: the output as the hooks let it be seen. Raises ActionFailed."""
     outcome, seen = action.outcome, action.seen
     if outcome.tainted or seen.tainted:
         running.see_foreign()
     if outcome.status is OutcomeStatus.UNKNOWN:
-        running.unknown = f"{action.envelope.type}, which it called: {outcome.reason}"
+        _tell_unknown(running, action.envelope, outcome)
     if outcome.status is OutcomeStatus.DONE and seen.status is OutcomeStatus.DONE:
         return copy.deepcopy(seen.output)
     raise ActionFailed(f"{action.envelope.type}: {seen.reason or outcome.reason}")

@@ -64,6 +64,7 @@ async def commit(turn: Turn, env: TurnEnvironment, result: StepResult, after: Ne
     rows = await env.database.transact(write)
     env.reached("after commit")
     tell_written(env, turn, result.pending)
+    turn.note_calls(result.pending)
     turn.steps.append(Step(number=turn.number, actions=result.actions, tainted=result.tainted))
     turn.replies, turn.entries, turn.approved = (), (), None
     turn.failed, turn.failure = failed, sentence

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from core.ai_plugin_base import ActionContext, AIPluginBase, action
+from core.contracts.actions import ActionSpec
 from core.contracts.errors import ActionFailed
 from core.contracts.hooks import TurnContext
 from core.contracts.inputs import Address, Principal, Role
@@ -22,6 +23,7 @@ from core.turn.catalogue_text import whole_text
 from core.turn.environment import TurnEnvironment
 from core.turn.find_actions import find_actions
 from core.turn.gather import offered
+from core.turn.running_action import RunningAction
 from core.turn.stages.authorize import visible
 from core.turn.stages.read_command import usage
 from core.turn.status import status_text
@@ -76,7 +78,22 @@ class CoreActions(AIPluginBase):
         about: Annotated[str, Field(max_length=500, description="Or words about what is to be done.")] = "",
     ) -> dict[str, str]:
         """Tell what actions do and take."""
+        specs = {spec.type: spec for spec in await self._described(ctx)}
+        found = [specs[name] for name in names if name in specs]
+        found += find_actions(about, [spec for spec in specs.values() if spec not in found])
+        if not found:
+            close = [near for name in names for near in get_close_matches(name, specs)]
+            cure = f"Did you mean {' or '.join(close)}?" if close else "Say in other words what is to be done: about."
+            raise ActionFailed("There is no such action.", cure=cure)
+        return {spec.type: whole_text(spec) for spec in found}
+
+    async def _described(self, ctx: ActionContext) -> list[ActionSpec]:
+        """Return the actions that can be told of: those that the prompt of the step is about, where there is one."""
         env = self._env()
+        generation = env.generation()
+        told = ctx.offered if isinstance(ctx, RunningAction) else None
+        if told is not None:
+            return [entry.spec for entry in generation.values() if entry.spec.type in told]
         context = TurnContext(
             turn_id=ctx.turn_id,
             principal=ctx.principal,
@@ -85,14 +102,7 @@ class CoreActions(AIPluginBase):
             origin=ctx.origin,
             tainted=ctx.tainted,
         )
-        specs = {spec.type: spec for spec in await offered(context, env, env.generation())}
-        found = [specs[name] for name in names if name in specs]
-        found += find_actions(about, [spec for spec in specs.values() if spec not in found])
-        if not found:
-            close = [near for name in names for near in get_close_matches(name, specs)]
-            cure = f"Did you mean {' or '.join(close)}?" if close else "Say in other words what is to be done: about."
-            raise ActionFailed("There is no such action.", cure=cure)
-        return {spec.type: whole_text(spec) for spec in found}
+        return await offered(context, env, generation)
 
     @action(name="core_status", effect="read", permission="user", command="status", model=False, passes_lanes=True)
     async def status(self, ctx: ActionContext) -> str:

@@ -52,7 +52,8 @@ class TurnEnvironment:
     so that tests can stop the process there. show: shows an ephemeral sign of life. figures: what is counted.
     rehearsal: what external actions are answered with where nothing outside may be touched.
     events: takes in what is told of the turn. closed_sessions: conversations that are told of once they have ended.
-    slots: what plugins have filled. missing_guards: plugins that are to check actions and are out of use, and why.
+    slots: what plugins have filled. missing_guards: those that are to check the actions of a plugin and are out
+    of use, and why.
     """
 
     owner: str
@@ -84,7 +85,7 @@ class TurnEnvironment:
     events: EventBus
     slots: Slots
     closed_sessions: ClosedSessions
-    missing_guards: Callable[[], Sequence[tuple[str, str]]]
+    missing_guards: Callable[[str], Sequence[tuple[str, str]]]
     rehearsal: Rehearsal | None = None
 
     def committed(self, rows: list[tuple[int, str]]) -> None:

@@ -18,19 +18,39 @@ from core.turn.stages.parse_reply import parse_reply
 from core.turn.state import PendingAction, StepResult, Turn
 
 LONGEST_PLAN = 8000
+NOT_WORKING = (
+    "The turn strategy {name} of this conversation does not work, so only the actions shown here can be used now. "
+    "Say so where that stands in the way; a trainer can type `/strategy default`, and it goes on without it."
+)
 WRITTEN_DOWN = "Written down. Nothing of it has been done yet."
 
 
 async def planned(turn: Turn, env: TurnEnvironment) -> StepPlan:
-    """Return how the next step is to be taken: once its strategy has failed, a turn goes on without it."""
+    """Return how the next step is to be taken.
+
+    Once its strategy has failed, a turn goes on without it, but with no more than it has left to the step before. One
+    that has said nothing yet, or that no plugin provides, leaves nothing but messages: what it would have taken away
+    is not known.
+    """
     name = turn.session.strategy
-    if not name or turn.without_strategy:
+    if not name:
         return StepPlan()
-    plan = await env.strategies.next_step(name, turn.context(tainted=turn.tainted), turn.steps)
-    if plan is None:
+    if not turn.without_strategy:
+        plan = await env.strategies.next_step(name, turn.context(tainted=turn.tainted), turn.steps)
+        if plan is not None:
+            turn.narrowed = _left_by(plan)
+            return plan
         turn.without_strategy = True
+    if turn.narrowed is None:
         return StepPlan()
-    return plan
+    return StepPlan(actions=turn.narrowed, instruction=NOT_WORKING.format(name=name))
+
+
+def _left_by(plan: StepPlan) -> frozenset[str] | None:
+    """Return the types that may run in a step, None: all. In a mere plan none do."""
+    if plan.plan_only:
+        return frozenset()
+    return None if plan.actions is None else frozenset(plan.actions)
 
 
 async def write_plan(turn: Turn, env: TurnEnvironment, prompt: Prompt) -> StepResult:

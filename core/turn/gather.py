@@ -56,6 +56,7 @@ async def gather(
     specs = await offered(context, env, generation)
     if plan is not None and plan.actions is not None:
         specs = [spec for spec in specs if spec.type in plan.actions or spec.type == MESSAGE_ACTION]
+    turn.offered = frozenset(spec.type for spec in specs)
     instructions = await env.hooks.chain("extend_system_prompt", context, INSTRUCTIONS)
     reader = str(turn.input.principal)
     takes_notes = turn.input.origin is Origin.USER and turn.input.kind in TAKES_NOTES

@@ -72,6 +72,7 @@ def _take_up(conn: Any, turn: Turn, now_ms: int) -> None:
     turn.steps = list(record.steps)
     turn.replies = record.replies
     turn.entries = record.entries
+    turn.done_by_calls = record.called
     seen = (turn.input.tainted, *(s.tainted for s in turn.steps), *(r.tainted for r in turn.replies))
     turn.tainted = any(seen)
     turn.grants = approvals.grants(conn, turn.id)

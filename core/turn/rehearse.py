@@ -17,17 +17,20 @@ class Rehearsal:
     """What external actions are answered with in place of being run.
 
     outcomes: what became of actions when it was for real, by their hash. asks: whether what needs an approval is put
-    to who may give it; otherwise it is told as well. tell: is told of each action that would be run, or asked for.
+    to who may give it; otherwise it is told as well. answered: collects the hashes of those that were answered from
+    `outcomes`. tell: is told of each action that would be run, or asked for.
     """
 
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
     asks: bool = False
+    answered: set[str] = field(default_factory=set)
     tell: Callable[[str, ActionEnvelope], None] = lambda what, envelope: None
 
     def in_place_of(self, spec: ActionSpec, envelope: ActionEnvelope) -> Outcome | None:
         """Return what an action is answered with, None when it may run: it reads, or writes to the database alone."""
         before = self.outcomes.get(envelope.hash)
         if before is not None and (spec.effect is Effect.EXTERNAL or spec.reads_outside):
+            self.answered.add(envelope.hash)
             return before
         if spec.effect is not Effect.EXTERNAL:
             return None

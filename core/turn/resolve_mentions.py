@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from functools import partial
 
 import structlog
 
@@ -11,7 +12,7 @@ from core.contracts.actions import Untrusted
 from core.contracts.hooks import TurnContext
 from core.contracts.inputs import Origin
 from core.contracts.slots import Mention
-from core.services.foreign import Raised
+from core.services.foreign import Behalf, Raised
 from core.services.sync_or_async import invoke
 from core.turn.environment import TurnEnvironment
 
@@ -38,7 +39,8 @@ async def resolve_mentions(context: TurnContext, env: TurnEnvironment) -> dict[s
 
 async def _resolved(context: TurnContext, env: TurnEnvironment, plugin: str, spec: Mention) -> str | Untrusted | None:
     label = f"{plugin} @{spec.name}"
-    answer = await env.foreign.call(label, lambda: invoke(spec.resolve, context, spec.name), RESOLVING_S, plugin)
+    resolve, behalf = partial(invoke, spec.resolve, context, spec.name), Behalf.of(context)
+    answer = await env.foreign.call(label, resolve, RESOLVING_S, plugin, behalf=behalf)
     if isinstance(answer, Raised):
         log.warning("a mention could not be resolved", plugin=plugin, mention=spec.name, error=answer.sentence)
         return None

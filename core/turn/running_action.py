@@ -18,7 +18,7 @@ from core.contracts.json import Json, JsonObject
 from core.contracts.outcomes import Outcome, OutcomeStatus
 from core.contracts.prompts import Line
 from core.services import ledger
-from core.services.foreign import Raised
+from core.services.foreign import Behalf, Raised
 from core.turn.environment import Entry, TurnEnvironment
 from core.turn.state import PendingAction, Turn
 
@@ -27,6 +27,7 @@ log = structlog.get_logger("rekku.actions")
 MOST_CAUSES = 10
 LONG_WORK_S = 10.0
 LONG_WORK_AGAIN_S = 20.0
+STOPPED = "It was stopped while it ran."
 NO_WRITE = "An action with effect read cannot write or send."
 
 
@@ -95,6 +96,11 @@ class RunningAction:
         """Return what hooks see of the turn now."""
         return self._turn.context(tainted=self.tainted)
 
+    @property
+    def offered(self) -> frozenset[str] | None:
+        """The types that the model of its step was told of; None where no model was asked."""
+        return self._turn.offered
+
     def see_foreign(self) -> None:
         """Note that text from outside has reached the handler: its outcome holds it from now on."""
         self.tainted = self.brought_foreign = True
@@ -104,6 +110,13 @@ class RunningAction:
         if self._call is None:
             raise ActionFailed(f"{action} cannot be called any more: the action that calls it has ended.")
         return await self._call(self, caller, plugin, action, payload)
+
+    def seen_as(self, outcome: Outcome) -> Outcome:
+        """Return how it ended: that something it called may have touched the world is told whatever it made of it."""
+        if not self.unknown:
+            return outcome
+        also = f" {outcome.reason}" if outcome.status is OutcomeStatus.UNKNOWN else ""
+        return replace(outcome, status=OutcomeStatus.UNKNOWN, reason=f"{self.unknown}{also}")
 
     def end(self) -> None:
         """Let go of what only an action that runs needs: a context that outlives it may hold this one."""
@@ -202,14 +215,12 @@ async def run_handler(
             lambda: uncancelled(entry.run(running, dict(envelope.payload))),
             spec.timeout_s,
             spec.plugin,
+            behalf=Behalf.of(running.turn_context()),
         )
     finally:
         running.end()
         long_work.cancel()
-    outcome = _outcome_of(env, spec, called)
-    if running.unknown and outcome.status is not OutcomeStatus.UNKNOWN:
-        # What it called may have touched the world: that must be told, whatever the caller has made of it.
-        outcome = replace(outcome, status=OutcomeStatus.UNKNOWN, reason=running.unknown)
+    outcome = running.seen_as(_outcome_of(env, spec, called))
     return replace(outcome, tainted=True) if running.brought_foreign else outcome
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from core.contracts.actions import ActionEnvelope, ActionSpec, Effect, WriteFn
@@ -17,7 +17,7 @@ from core.contracts.steps import RecordedAction, Step
 from core.services.approvals import Approval, Grant
 from core.services.history import Session
 from core.services.inbox import Lease
-from core.services.ledger import LedgerEntry, RecordedReply
+from core.services.ledger import CALLED_FROM, SETTLED, LedgerEntry, RecordedReply
 
 
 @dataclass(slots=True, kw_only=True)
@@ -28,10 +28,11 @@ class Turn:
     failure: the sentence with which it ended in place of what was asked, or "".
     tainted: a step of this run, even one that was not committed, saw text that the principal did not write.
     transformed: the hooks have seen the input in this run. told_session: the session that was told of last.
-    without_strategy: its turn strategy has failed in it. notes: the ids of the notes that the prompt of its last step
-    held.
+    without_strategy: its turn strategy has failed in it. narrowed: the types that its strategy has left to the step
+    before; None: all, empty before it has said anything. offered: the types that the model was told of last; None: no
+    model was asked. notes: the ids of the notes that the prompt of its last step held.
     undoes: what this turn takes back (the id of the compensation that it runs), or 0.
-    done_by_calls: by hash, what actions of this run have called and what ended, or may have.
+    done_by_calls: by hash, what actions have called and what ended, or may have, as far as it is written down.
     sent: the outbox rows (id, address) of this run. history_is_long: it is time to summarize the session.
     """
 
@@ -51,6 +52,8 @@ class Turn:
     tainted: bool = False
     transformed: bool = False
     without_strategy: bool = False
+    narrowed: frozenset[str] | None = frozenset()
+    offered: frozenset[str] | None = None
     failed: bool = False
     told_session: SessionView | None = None
     failure: str = ""
@@ -63,6 +66,12 @@ class Turn:
     def number(self) -> int:
         """The number of the step that is open."""
         return len(self.steps)
+
+    def note_calls(self, written: Iterable[PendingAction]) -> None:
+        """Note of what was written down what actions have called."""
+        for action in (one for whole in written for one in whole.with_calls()):
+            if action.position >= CALLED_FROM and action.action.outcome.status in SETTLED:
+                self.done_by_calls[action.action.envelope.hash] = action.action.outcome
 
     def question(self, spec: ActionSpec, payload: JsonObject, *, tainted: bool) -> Question:
         """Return what the gate is asked about an action of the turn."""

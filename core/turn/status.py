@@ -9,7 +9,7 @@ from core.contracts.inputs import Input, InputKind
 from core.contracts.prompts import Prompt
 from core.contracts.slots import StatusSegment
 from core.services import history, inbox, ledger, outbox
-from core.services.foreign import Raised
+from core.services.foreign import Behalf, Raised
 from core.services.sync_or_async import invoke
 from core.turn.environment import TurnEnvironment
 from core.turn.gather import CatalogueTextCache, gather
@@ -41,7 +41,7 @@ async def status_text(env: TurnEnvironment, lane: str, ctx: ActionContext) -> st
     engine = " then ".join(handle.name for handle in chain) or "none"
     model = session.model or (chain[0].engine.model if chain else "")
     lines = [f"**Engine** {engine}" + (f", model {model}" if model else ""), "", *_sections(env, model, prompt)]
-    lines += await _segments(env)
+    lines += await _segments(env, Behalf(principal=str(ctx.principal), turn=f"turn-{ctx.turn_id}"))
     if usage is not None:
         lines += ["", _usage(usage)]
     dead = letters.get("dead", 0)
@@ -53,13 +53,13 @@ async def status_text(env: TurnEnvironment, lane: str, ctx: ActionContext) -> st
     return "\n".join(lines)
 
 
-async def _segments(env: TurnEnvironment) -> list[str]:
+async def _segments(env: TurnEnvironment, behalf: Behalf) -> list[str]:
     """Return the lines that plugins add; one that fails or is late says so."""
     segments = env.slots.of("status", StatusSegment)
 
     async def line(plugin: str, segment: StatusSegment) -> str:
         label = f"status of {plugin}"
-        said = await env.foreign.call(label, lambda: invoke(segment.text), SEGMENT_S, plugin)
+        said = await env.foreign.call(label, lambda: invoke(segment.text), SEGMENT_S, plugin, behalf=behalf)
         text = f"({said.sentence})" if isinstance(said, Raised) else str(said.value or "")
         short = " ".join(env.masker.text(text).split())[:LONGEST_SEGMENT]
         return f"**{plugin}**: {short}" if short else ""

@@ -116,6 +116,7 @@ async def write_pending(turn: Turn, env: TurnEnvironment, pendings: Sequence[Pen
     rows = await env.database.transact(write)
     env.reached("pending written")
     turn.sent += rows
+    turn.note_calls(pendings)
     env.committed(rows)
     tell_written(env, turn, pendings)
 

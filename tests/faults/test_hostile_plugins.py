@@ -16,9 +16,11 @@ from typing import Any
 
 import pytest
 
-from core.ai_plugin_base import ActionContext, AIPluginBase, action, hook
+from core.ai_plugin_base import ActionContext, AIPluginBase, action, hook, on
 from core.contracts.errors import ActionFailed
-from core.settings import WatchdogSettings
+from core.contracts.inputs import Principal, Role
+from core.services import roles
+from core.settings import Access, WatchdogSettings
 from core.testing import RunningApp, ScriptedEngine, actions, message, running_app
 
 QUICK = WatchdogSettings(block_s=0.2, blocks=2, longest_block_s=60, rest_times=0)
@@ -211,14 +213,81 @@ async def test_who_fails_again_and_again_is_quarantined(type_: str) -> None:
         assert "It failed 3 times in a row" in await quarantined(kit, type_, 3)
 
 
-async def test_who_says_no_or_succeeds_in_between_is_not() -> None:
-    settings = WatchdogSettings(failures_in_a_row=2)
+class Moody(AIPluginBase):
+    """Raises while it is told to, in one of its two actions."""
+
+    @action(effect="read", permission="anyone")
+    async def moody(self, bad: bool) -> str:
+        """Raise, or not."""
+        if bad:
+            raise ValueError("on purpose")
+        return "good"
+
+    @action(effect="read", permission="anyone")
+    async def steady(self) -> str:
+        """Work."""
+        return "good"
+
+    @action(effect="read", permission="anyone")
+    async def says_no(self) -> str:
+        """Fail on purpose, as it may."""
+        raise ActionFailed("Not today.")
+
+
+BAD, GOOD, STEADY, SAYS_NO = ("moody", {"bad": True}), ("moody", {"bad": False}), ("steady", {}), ("says_no", {})
+
+
+async def state_after(
+    *asked: tuple[str, dict[str, Any]], by: tuple[str, ...] = ("",), failures: int = 3, **settings: Any
+) -> str:
+    """Let people, one after the other and again, ask for actions in a turn each; return the state of the plugin."""
     engine = ScriptedEngine()
-    async with running_app(plugins=[Hostile()], engine=engine, watchdog=settings) as kit:
-        for type_ in ("says_no", "says_no", "says_no", "raises", "leaks", "raises"):
-            engine.then(actions((type_, {})), message("told"))
-            await kit.interface.ask("go")
-        assert kit.app.registry.get("plugin", "hostile").state == "active"  # type: ignore[union-attr]
+    watchdog = WatchdogSettings(failures_in_a_row=failures)
+    async with running_app(plugins=[Moody()], engine=engine, watchdog=watchdog, **settings) as kit:
+        plugin = kit.app.registry.get("plugin", "moody")
+        assert plugin is not None
+        for turn, one in enumerate(asked):
+            engine.then(actions(one), message("told"))
+            assert "told" in await kit.interface.ask("go", user_id=by[turn % len(by)])
+        await asyncio.gather(*(task for task in asyncio.all_tasks() if task.get_name().startswith("quarantine of")))
+        return str(plugin.state)
+
+
+async def test_who_says_no_or_succeeds_in_between_is_not() -> None:
+    assert await state_after(SAYS_NO, SAYS_NO, SAYS_NO, BAD, BAD, GOOD, BAD, BAD) == "active"
+
+
+async def test_what_else_succeeds_forgives_nothing() -> None:
+    assert await state_after(BAD, STEADY, BAD, STEADY, BAD) == "quarantined"
+
+
+async def test_no_guest_can_have_a_plugin_quarantined() -> None:
+    guests = tuple(f"guest{n}" for n in range(4))
+    assert await state_after(*[BAD] * 4, by=("guest",), access=Access.OPEN) == "active"
+    assert await state_after(*[BAD] * 4, by=guests, access=Access.OPEN) == "active"
+
+
+async def test_no_single_user_can_have_a_plugin_quarantined(tmp_path: Path) -> None:
+    home = await with_users(tmp_path, "ann", "bob")
+    assert await state_after(*[BAD] * 4, by=("ann",), home=home) == "active"
+    assert await state_after(*[BAD] * 4, by=("ann",), failures=1, home=home) == "active"
+    assert await state_after(BAD, BAD, BAD, by=("ann", "ann", ""), home=home) == "quarantined"
+
+
+async def test_several_users_can(tmp_path: Path) -> None:
+    home = await with_users(tmp_path, "ann", "bob")
+    assert await state_after(BAD, BAD, BAD, by=("ann", "ann", "bob"), home=home) == "quarantined"
+
+
+async def with_users(home: Path, *names: str) -> Path:
+    """Return a home in which these are users."""
+    async with running_app(home=home) as kit:
+        for name in names:
+            who = Principal(kit.interface.name, name)
+            await kit.app.database.transact(
+                lambda conn, who=who: roles.put(conn, who, Role.USER, name="", decided_by="test", now_ms=1)
+            )
+    return home
 
 
 class BadHook(AIPluginBase):
@@ -234,15 +303,29 @@ class BadHook(AIPluginBase):
         """Raise."""
         raise ValueError("on purpose")
 
+    @on("turn.started")
+    async def started(self, event: object) -> None:
+        """Raise."""
+        raise ValueError("on purpose")
 
-async def test_hooks_that_raise_everywhere() -> None:
-    settings = WatchdogSettings(failures_in_a_row=4)
-    async with running_app(
-        plugins=[BadHook()], engine=ScriptedEngine(otherwise=message("fine")), watchdog=settings
-    ) as kit:
-        for _ in range(3):
-            assert "fine" in await kit.interface.ask("hello")
-        await until(lambda: kit.app.registry.get("plugin", "bad_hook").state == "quarantined")  # type: ignore[union-attr]
+
+@pytest.mark.parametrize("user_id", ["", "guest"])
+async def test_hooks_and_handlers_that_raise_everywhere_count_once_a_turn(user_id: str) -> None:
+    settings = WatchdogSettings(failures_in_a_row=3)
+    engine = ScriptedEngine(otherwise=message("fine"))
+    async with running_app(plugins=[BadHook()], engine=engine, watchdog=settings, access=Access.OPEN) as kit:
+        plugin = kit.app.registry.get("plugin", "bad_hook")
+        assert plugin is not None
+        for _ in range(2):
+            assert "fine" in await kit.interface.ask("hello", user_id=user_id)
+            await kit.app.events.settled()
+            assert plugin.state == "active"
+        assert "fine" in await kit.interface.ask("hello", user_id=user_id)
+        if user_id:
+            await kit.app.events.settled()
+            assert plugin.state == "active"
+            return
+        await until(lambda: plugin.state == "quarantined")
         assert not [binding for binding in kit.app.registry.hooks if binding.plugin == "bad_hook"]
 
 

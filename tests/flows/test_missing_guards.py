@@ -6,7 +6,7 @@ from pathlib import Path
 
 from core.ai_plugin_base import AIPluginBase, Block, TurnContext, hook
 from core.contracts.actions import ActionEnvelope
-from core.registry.component import ComponentState
+from core.registry.component import OWN, ComponentState
 from core.testing import RunningApp, ScriptedEngine, message, running_app
 from tests.flows.records import outcome
 from tests.flows.workshop import Workshop
@@ -50,6 +50,9 @@ async def test_what_a_guard_would_check_is_denied_while_it_is_away_and_told_why(
         assert component is not None
         kit.app.registry.withhold(component, ComponentState.DEGRADED, "it is not well")
         assert await press(kit, "c") == "denied"
+        own = [c.name for c in kit.app.registry.components("plugin") if c.source == OWN]
+        assert {"core", "core_people"} < set(own)
+        assert not any(kit.app.env.missing_guards(name) for name in own), "they bring it back"
         assert "guard is to check every action and is out of use" in (await outcome(kit, "press"))["reason"]
         kit.app.registry.restore(component)
         assert await press(kit, "d") == "done"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from core.ai_plugin_base import AIPluginBase, StepPlan, TurnContext, strategy
+from core.ai_plugin_base import AIPluginBase, StepPlan, TurnContext, hook, strategy
+from core.contracts.actions import ActionSpec
 from core.contracts.errors import DeclarationError
 from core.contracts.steps import Step
 from core.contracts.strategies import PLAN_ACTION
@@ -43,11 +45,16 @@ class Loops(AIPluginBase):
     @strategy("any", timeout_s=0.05)
     async def any(self, turn: TurnContext, steps: tuple[Step, ...]) -> Any:
         self.asked.append(len(steps))
-        if isinstance(self.answer, BaseException):
-            raise self.answer
-        if self.answer == "late":
+        answer = self.answer[len(steps)] if isinstance(self.answer, list) else self.answer
+        if isinstance(answer, BaseException):
+            raise answer
+        if answer == "late":
             await asyncio.Event().wait()
-        return self.answer
+        return answer
+
+    @hook("filter_actions")
+    def shorten(self, turn: TurnContext, specs: list[ActionSpec]) -> list[ActionSpec]:
+        return [spec for spec in specs if spec.type != "ring" or "quietly" not in turn.text]
 
 
 @pytest.fixture
@@ -127,18 +134,63 @@ async def test_the_limit_of_steps_holds(kit: RunningApp) -> None:
     ],
     ids=str,
 )
-async def test_one_that_does_not_work_leaves_the_turn_to_the_default(
+async def test_one_that_does_not_work_leaves_nothing_but_messages(
     kit: RunningApp, answer: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     await kit.interface.ask("/strategy any")
     loops(kit).answer = answer
-    kit.engine.then(("look", {"at": "it"}), message("seen"))
-    assert await kit.interface.ask("look") == ["seen"]
+    kit.engine.then(("look", {"at": "it"}), message("I cannot"))
+    assert await kit.interface.ask("look") == ["I cannot"]
     assert loops(kit).asked == [0]
     assert "a turn strategy did not work" in capsys.readouterr().out
+    assert (await outcome(kit, "look"))["reason"] == "look is not to be used in this step."
+    for request in kit.engine.requests:
+        assert [spec.type for spec in request.actions] == ["message"]
+        assert "The turn strategy any of this conversation does not work" in request.messages[-1].content
+    assert "any" not in (await kit.interface.ask("/strategy default"))[0]
+    kit.engine.then(("look", {"at": "it"}), message("seen"))
+    assert await kit.interface.ask("look") == ["seen"]
+    assert plugin_done(kit) == ["look it"]
 
 
-async def test_what_nobody_provides_cannot_be_chosen_and_is_done_without(kit: RunningApp) -> None:
+@pytest.mark.parametrize(
+    ("first", "done"),
+    [
+        (StepPlan(actions={"look"}), ["look it", "look again"]),
+        (StepPlan(), ["look it", "press a", "look again"]),
+        (StepPlan(plan_only=True), []),
+    ],
+    ids=["narrow", "wide", "plan"],
+)
+async def test_one_that_fails_in_a_later_step_leaves_what_it_left_before(
+    kit: RunningApp, first: StepPlan, done: list[str]
+) -> None:
+    await kit.interface.ask("/strategy any")
+    loops(kit).answer = [first, ValueError("a bug")]
+    kit.engine.then(
+        actions(("look", {"at": "it"})),
+        actions(("press", {"button": "a"}), ("look", {"at": "again"})),
+        actions(("look", {"at": "again"})),
+    )
+    await kit.interface.ask("press it")
+    assert sorted(set(plugin_done(kit))) == sorted(done)
+
+
+async def test_what_is_kept_from_the_model_is_not_described(kit: RunningApp) -> None:
+    await kit.interface.ask("/strategy any")
+    loops(kit).answer = StepPlan(actions={"look", "ring", "describe_actions"})
+    asked = ("describe_actions", {"names": ["look", "press", "ring"], "about": "press the bell button"})
+    kit.engine.then(asked, message("ok"))
+    await kit.interface.ask("what is there? quietly!")
+    assert set(json.loads((await outcome(kit, "describe_actions"))["output"])) == {"look", "message"}
+
+
+def plugin_done(kit: RunningApp) -> list[str]:
+    """Return what was really done."""
+    return next(c.instance.done for c in kit.app.registry.components("plugin") if isinstance(c.instance, Workshop))
+
+
+async def test_what_nobody_provides_cannot_be_chosen_and_leaves_nothing_but_messages(kit: RunningApp) -> None:
     (refused,) = await kit.interface.ask("/strategy tree_of_thought")
     assert "No plugin provides the turn strategy tree_of_thought" in refused
     assert "plan_first" in refused
@@ -147,8 +199,9 @@ async def test_what_nobody_provides_cannot_be_chosen_and_is_done_without(kit: Ru
     assert "one_step" in (await kit.interface.ask("/strategy"))[0]
     component = next(c for c in kit.app.registry.components("plugin") if c.instance is loops(kit))
     await kit.app.plugins.control.quarantine(component.name, "for the test")
-    kit.engine.then(("look", {"at": "it"}), message("seen"))
-    assert "seen" in await kit.interface.ask("look")
+    kit.engine.then(("look", {"at": "it"}), message("I cannot"))
+    assert "I cannot" in await kit.interface.ask("look")
+    assert plugin_done(kit) == []
 
 
 async def test_it_is_kept_with_the_conversation_and_a_guest_cannot_choose_it(kit: RunningApp) -> None:
