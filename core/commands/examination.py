@@ -51,8 +51,7 @@ async def examine(
     process: the id of the one that runs on this home, or "". waiting: called with what is waited for, once it takes
     a while.
     """
-    checks = [Check(area="settings", name="unused", state=WARNING, detail=each) for each in settings.unused()]
-    checks += _home(settings.home, process)
+    checks = [*_home(settings.home, process)]
     with _waited_for("the database", waiting):
         checks.append(await _database(settings))
         checks.append(await backup_check(settings))

@@ -85,12 +85,6 @@ def log_kept(settings: Settings, masker: Masker, *, quiet: str = "", path: Path 
         undo()
 
 
-def tell_warnings(settings: Settings) -> None:
-    """Say on stderr which settings have no effect."""
-    for sentence in settings.unused():
-        complain(sentence)
-
-
 def tell_failures(app: App) -> None:
     """Say on stderr which components do not work and which tables of rekku.toml are nobody's, a line each."""
     for component in app.registry.components():

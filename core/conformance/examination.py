@@ -149,6 +149,8 @@ class _Examination:
             found.ok("start", f"It is not started without settings: {missing}")
             return
         kept = (self._home / DATABASE, self._home / "data" / component.name)
+        if component.kind != "engine":  # building chooses engines, and so begins the life of each
+            app.build()
         life = Life(app=app, component=component, watch=self._watch, found=found, home=self._home, kept=kept)
         required = [c for c in app.registry.components("plugin") if c.name in component.requires and c.instance]
         lives = [replace(life, component=c, found=Findings()) for c in required]
