@@ -13,6 +13,7 @@ import typer
 
 from core.commands.exit_status import FAILED, CommandFailed, finish
 from core.commands.options import AsJson
+from core.counted import counted
 
 if TYPE_CHECKING:
     from core.replay.recording import Recording
@@ -61,10 +62,11 @@ def _replay(turn: int, pytest: Path | None, as_json: bool) -> int:
 
 def _sentence(came: Replay, differences: int) -> str:
     turn = came.recording.turn
-    what = f"{len(came.recording.replies)} recorded replies, {len(came.actions)} actions"
+    replies = "1 reply" if len(came.recording.replies) == 1 else f"{len(came.recording.replies)} replies"
+    what = f"{replies} recorded, {counted(len(came.actions), 'action')}"
     if not differences:
         return f"Turn {turn} came out as it did then: {what}."
-    return f"Turn {turn} came out differently in {differences} place{'' if differences == 1 else 's'}: {what}."
+    return f"Turn {turn} came out differently in {counted(differences, 'place')}: {what}."
 
 
 def _recording(settings: Settings, turn: int) -> Recording:

@@ -98,7 +98,7 @@ def tell_failures(app: App) -> None:
 
 def tables_of_nobody(app: App) -> list[str]:
     """Return a sentence for each table of rekku.toml that names a component which is not there."""
-    from core.registry.near_names import suggestion
+    from core.near_names import suggestion
 
     sentences = []
     for kind, tables in app.settings.components.items():

@@ -14,6 +14,7 @@ from core.contracts.inputs import InputKind
 from core.contracts.outcomes import Outcome, OutcomeStatus
 from core.contracts.prompts import Line
 from core.contracts.steps import Next, RecordedAction, Step
+from core.counted import counted
 from core.services import history, inbox, ledger, notes, outbox
 from core.turn.environment import TurnEnvironment
 from core.turn.stages.tell_outcome import tell_outcome
@@ -25,7 +26,7 @@ from core.turn.write_pending import WriteFailed, write_rows
 
 log = structlog.get_logger("rekku.turns")
 
-LIMIT_SENTENCE = "I stopped after {steps} steps without coming to an end. Tell me how to go on."
+LIMIT_SENTENCE = "I stopped after {steps} without coming to an end. Tell me how to go on."
 END_STATES = {Next.END: "complete", Next.WAIT: "awaiting_approval", Next.LIMIT: "error"}
 
 
@@ -34,7 +35,7 @@ async def commit(turn: Turn, env: TurnEnvironment, result: StepResult, after: Ne
     now_ms = env.clock.now_ms()
     sentence = result.failure
     if after is Next.LIMIT:
-        sentence = LIMIT_SENTENCE.format(steps=turn.number + 1)
+        sentence = LIMIT_SENTENCE.format(steps=counted(turn.number + 1, "step"))
     if result.actions and result.tell and turn.input.kind is InputKind.COMMAND:
         result.tell = tell_outcome(result.actions[0].seen)  # its write may have failed since
     parts = await _prepared(turn, env, sentence or result.tell) if sentence or result.tell else []
