@@ -41,7 +41,7 @@ async def test_turns_are_counted_by_the_hour_and_told_once() -> None:
         for _ in range(2):
             assert await kit.interface.ask("hi", user_id="ann") == []
         (sentence,) = await kit.interface.ask("hi", user_id="ann")
-        assert "the 2 turn that a guest may have in an hour" in sentence
+        assert "the 2 turns that a guest may have in an hour" in sentence
         assert "in 23 minutes" in sentence
         for _ in range(3):
             assert await kit.interface.ask("hi", user_id="ann", chat_id="group") == []
