@@ -23,8 +23,8 @@ class Rehearsal:
     """What external actions are answered with in place of being run.
 
     outcomes: what became of actions when it was for real, by their hash. asks: whether what needs an approval is put
-    to who may give it; otherwise it is told as well. tell: is told of each action that would be run or asked for, and of
-    each that was done where nothing is kept.
+    to who may give it; otherwise it is told as well. tell: is told of each action that would be run or asked for, and
+    of each that was done where nothing is kept.
     """
 
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -10,7 +11,7 @@ from core.ai_plugin_base import ActionContext, AIPluginBase, Block, TurnContext,
 from core.app import App
 from core.contracts.deliveries import Delivery
 from core.settings import Settings
-from core.testing import FakeClock, ScriptedEngine, actions, message, running_app
+from core.testing import ScriptedEngine, actions, message
 from core.turn.rehearse import Rehearsal
 from interfaces.console import ConsoleInterface
 
@@ -38,12 +39,15 @@ class Censor(AIPluginBase):
         return Block("not today")
 
 
-async def test_a_reply_that_is_held_back_is_told_and_no_success(capsys: pytest.CaptureFixture[str]) -> None:
-    console = ConsoleInterface()
+async def test_a_reply_that_is_held_back_is_told_and_no_success(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     engine = ScriptedEngine(otherwise=message("Hello."))
-    async with running_app(plugins=[Jotter, Censor], interfaces=[console], engine=engine, max_steps=1):
+    settings = Settings(home=tmp_path, engine=(engine.name,), timezone="UTC", max_steps=1)
+    async with App(settings, plugins=[Jotter, Censor], engines=[engine], serve=("console",)) as app:
+        console = cast(ConsoleInterface, app.interface("console"))
         assert await console.run_once("/jot milk") == 1
-        assert capsys.readouterr().err == "The reply was not sent. The message was held back: not today\n"
+        assert capsys.readouterr().err.endswith("The reply was not sent. The message was held back: not today\n")
         assert await console.run_once("Hi") == 1
         assert "The turn failed.\nThe reply was not sent. The message was held back: not" in capsys.readouterr().err
 
@@ -52,18 +56,16 @@ async def test_a_dry_run_is_a_success_and_marks_what_is_done_in_its_copy(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     told: list[str] = []
-    console = ConsoleInterface()
     engine = ScriptedEngine(actions(("jot", {"text": "milk"})), message("Done."))
     app = App(
         Settings(home=tmp_path, engine=(engine.name,), timezone="UTC"),
         plugins=[Jotter],
-        interfaces=[console],
         engines=[engine],
         serve=("console",),
-        clock=FakeClock(),
         rehearsal=Rehearsal(tell=lambda what, envelope: told.append(f"{envelope.type} {what}")),
     )
     async with app:
+        console = cast(ConsoleInterface, app.interface("console"))
         assert await console.run_once("/zap milk") == 0
         assert await console.run_once("/jot milk") == 0
         assert await console.run_once("Write down milk.") == 0
