@@ -113,9 +113,9 @@ def _list(as_json: bool) -> int:
 
 
 def _new(name: str, folder: bool, into: Path | None) -> int:
-    from core.commands.plugin_skeleton import write_skeleton
+    from core.commands.plugin_skeleton import how_to_test, write_skeleton
     from core.commands.startup import settings_for
-    from core.commands.terminal_text import PROGRAM, say
+    from core.commands.terminal_text import say, typed
 
     home = settings_for().home
     usual = home / "plugins"
@@ -124,9 +124,12 @@ def _new(name: str, folder: bool, into: Path | None) -> int:
     if into is not None and into.resolve() != usual.resolve():
         say(f"To have it found: REKKU_PLUGIN_PATH={into.resolve()}, or move it to {usual}.")
     phrase = f"{name.replace('_', ' ')} greet Ada"
-    say(f'Try it:    {PROGRAM} chat --once "{phrase}"')
-    say(f"Test it:   python -m pytest {made.test}")
-    say(f"Check it:  {PROGRAM} plugins check {made.plugin}")
+    say(f"Try it:    {typed('chat', '--once', phrase)}")
+    first, *more = how_to_test(made.test)
+    say(f"Test it:   {first}")
+    for line in more:
+        say(f"           {line}")
+    say(f"Check it:  {typed('plugins', 'check', str(made.plugin))}")
     return 0
 
 

@@ -158,6 +158,13 @@ class ConsoleInterface(InterfaceBase):
             raise CannotDeliver(f"The console cannot be written to: {error}.") from error
         return Receipt()
 
+    async def notice(self, text: str) -> None:
+        """Show a line that is said by nobody in the conversation; raises OSError when the terminal has gone."""
+        if self._prompt is not None:
+            self._prompt.tell(text)
+        else:
+            await self._errors.say(text)
+
     async def activity(self, activity: Activity) -> None:
         """Note that a turn started, goes on or ended."""
         self._endings.note(activity)
