@@ -19,7 +19,8 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="The plugin.", show_de
 def list_(as_json: AsJson = False) -> None:
     """List all plugins, engines and interfaces, with state and reason.
 
-    They are loaded, not started: "ok" means that one loads cleanly. Works beside a running process.
+    They are loaded, not started: "ok" means that one loads cleanly; `plugins check NAME` starts it. Where events are
+    kept, the state of the last run is shown, too. Works beside a running process.
     """
     finish(lambda: _list(as_json))
 
@@ -95,18 +96,21 @@ def config(name: Name, as_json: AsJson = False) -> None:
 
 
 def _list(as_json: bool) -> int:
+    from core.commands.last_states import last_states
     from core.commands.loaded import loaded_app, standings
     from core.commands.startup import settings_for, tables_of_nobody
     from core.commands.table import table
-    from core.commands.terminal_text import complain, say, say_json
+    from core.commands.terminal_text import complain, say, say_json, typed
 
-    app = loaded_app(settings_for())
-    rows = standings(app)
+    settings = settings_for()
+    app = loaded_app(settings)
+    rows = standings(app, last_states(settings))
     if as_json:
         say_json([row.as_json() for row in rows])
     else:
         headings = ("KIND", "NAME", "STATE", "STAGE", "REASON", "SOURCE")
         say(table(headings, [(r.kind, r.name, r.state, r.stage, r.reason, r.source) for r in rows]))
+        say(f"\nThey were loaded, not started. `{typed('plugins', 'check')} NAME` starts one and says what is wrong.")
     for sentence in tables_of_nobody(app):
         complain(sentence)
     return 0

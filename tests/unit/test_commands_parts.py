@@ -7,6 +7,7 @@ import os
 import signal
 import sqlite3
 import stat
+import sys
 import threading
 from pathlib import Path
 from typing import Any
