@@ -27,6 +27,7 @@ def _doctor(as_json: bool) -> int:
     from core.commands.examination import Known, examine
     from core.commands.home_use import process_using
     from core.commands.last_states import last_states
+    from core.commands.shown_progress import shown_waiting
     from core.commands.startup import log_kept, mask_of, settings_for
     from core.commands.stored import stored_wishes
     from core.commands.terminal_text import complain, say, say_json
@@ -42,7 +43,7 @@ def _doctor(as_json: bool) -> int:
         rows = settings.describe()
         process = process_using(settings.home)
         masker = mask_of(settings)
-        with log_kept(settings, masker, quiet="ERROR"):
+        with log_kept(settings, masker, quiet="ERROR"), shown_waiting("looking at everything"):
             known = Known(wishes=stored_wishes(settings), last=last_states(settings))
             examined = run_and_leave(
                 examine(settings, masker, process, lambda what: complain(f"waiting for {what} …"), known)

@@ -98,13 +98,15 @@ def config(name: Name, as_json: AsJson = False) -> None:
 def _list(as_json: bool) -> int:
     from core.commands.last_states import last_states
     from core.commands.loaded import loaded_app, standings
+    from core.commands.shown_progress import shown_waiting
     from core.commands.startup import settings_for, tables_of_nobody
     from core.commands.table import table
     from core.commands.terminal_text import complain, say, say_json, typed
 
     settings = settings_for()
-    app = loaded_app(settings)
-    rows = standings(app, last_states(settings))
+    with shown_waiting("loading what there is"):
+        app = loaded_app(settings)
+        rows = standings(app, last_states(settings))
     if as_json:
         say_json([row.as_json() for row in rows])
     else:
@@ -141,6 +143,7 @@ def _check(path: str, run_reads: bool, as_json: bool) -> int:
     import os
 
     from core.commands.exit_status import FAILED, CommandFailed
+    from core.commands.shown_progress import shown_waiting
     from core.commands.startup import settings_for
     from core.commands.terminal_text import on_one_line, say, say_json
     from core.conformance import findings
@@ -153,7 +156,8 @@ def _check(path: str, run_reads: bool, as_json: bool) -> int:
         target = target_of(path, settings.home, os.pathsep.join(map(str, settings.plugin_path)))
     except DeclarationError as error:
         raise CommandFailed(str(error), cure=error.cure) from error
-    found = check(target, run_reads=run_reads)
+    with shown_waiting(f"checking {target.path.name}: it is started and stopped twice, in a process of its own"):
+        found = check(target, run_reads=run_reads)
     if as_json:
         say_json([finding.as_json() for finding in found])
     else:
