@@ -338,7 +338,7 @@ class AIPluginBase:
         return 0
 
 
-def _word(function: object, key: str, word: object, words: type[W]) -> W:
+def _word(function: object, key: str, word: str, words: type[W]) -> W:
     try:
         return words(word)
     except ValueError:

@@ -123,7 +123,10 @@ install_with_pip() {
     touch "$unfinished"
     total=$(count_packages)
     say "1/2 downloading and installing about $total locked packages with pip ($wanted); that takes a minute or three"
-    PYTHONUNBUFFERED=1 "$venv/bin/python" -m pip install "${options[@]}" </dev/null | show_steps "$total"
+    { # its errors as they are; its warnings, of a configuration that is not ours, to nobody
+        PYTHONUNBUFFERED=1 "$venv/bin/python" -m pip install "${options[@]}" 2>&1 >&3 </dev/null |
+            { grep -v '^WARNING: ' || true; } >&2
+    } 3>&1 | show_steps "$total"
 }
 
 write_command() { # `rekku …` is `python main.py …` inside the environment
