@@ -78,6 +78,7 @@ show_steps() {
     while IFS= read -r line; do
         case $line in
             'Collecting '*) name=${line#Collecting } count=$((count + 1)) ;;
+            'Processing '*) name=${line##*/} count=$((count + 1)) ;; # of a directory of packages
             'Installing collected packages'*) name='' ;;
             *) continue ;;
         esac

@@ -156,7 +156,7 @@ def _check(path: str, run_reads: bool, as_json: bool) -> int:
         target = target_of(path, settings.home, os.pathsep.join(map(str, settings.plugin_path)))
     except DeclarationError as error:
         raise CommandFailed(str(error), cure=error.cure) from error
-    with shown_waiting(f"checking {target.path.name}: it is started and stopped twice, in a process of its own"):
+    with shown_waiting(f"checking {target.path.name} in a process of its own"):
         found = check(target, run_reads=run_reads)
     if as_json:
         say_json([finding.as_json() for finding in found])
