@@ -6,6 +6,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
+from enum import StrEnum
 from functools import partial
 from typing import Any, ClassVar, TypeVar
 
@@ -28,8 +29,10 @@ from core.declarations import (
     HookMark,
     StrategyMark,
     declare_action,
+    named,
 )
 from core.event_conditions import always, regex, wake_word
+from core.near_names import suggestion
 from core.own_thread import in_own_thread
 
 __all__ = [
@@ -58,6 +61,7 @@ __all__ = [
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
+W = TypeVar("W", bound=StrEnum)
 
 current_action: ContextVar[ActionContext] = ContextVar("rekku_current_action")
 """The context of the action that is running; the core sets it around every handler."""
@@ -87,11 +91,13 @@ def action(
     The name, the description, the payload's schema and `returns_output` come from the method's name, docstring and
     annotations. The other arguments are the fields of `ActionSpec`. Raises DeclarationError for unknown words.
     """
-    try:
-        mark = ActionMark(
+    said = tuple(phrases)
+
+    def decorate(function: F) -> F:
+        function._rekku_action = ActionMark(  # type: ignore[attr-defined]
             name=name,
-            effect=Effect(effect),
-            permission=Permission(permission),
+            effect=_word(function, "effect", effect, Effect),
+            permission=_word(function, "permission", permission, Permission),
             timeout_s=timeout_s,
             returns_output=returns_output,
             reads_outside=reads_outside,
@@ -102,15 +108,9 @@ def action(
             destination_field=destination_field,
             plants=plants,
             compensation=compensation,
-            phrases=tuple(phrases),
+            phrases=said,
             display=display or DisplayHints(),
         )
-    except ValueError as error:
-        cure = f"effect is one of {', '.join(Effect)}; permission one of {', '.join(Permission)}."
-        raise DeclarationError(f"@action: {error}.", cure=cure) from error
-
-    def decorate(function: F) -> F:
-        function._rekku_action = mark  # type: ignore[attr-defined]
         return function
 
     return decorate
@@ -118,10 +118,12 @@ def action(
 
 def hook(name: str, priority: int = 100) -> Callable[[F], F]:
     """Declare a method as a turn hook; lower priorities run first. Raises DeclarationError for unknown names."""
-    if name not in HOOKS:
-        raise DeclarationError(f"@hook({name!r}): there is no such hook.", cure=f"Use one of {', '.join(HOOKS)}.")
+    if not isinstance(name, str):
+        raise _mistake(name, "@hook is used without the name of a hook", 'Write @hook("gather_context"), say.')
 
     def decorate(function: F) -> F:
+        if name not in HOOKS:
+            raise _mistake(function, f"@hook({name!r}): there is no such hook", suggestion(name, HOOKS))
         function._rekku_hook = HookMark(name=name, priority=priority)  # type: ignore[attr-defined]
         return function
 
@@ -143,6 +145,8 @@ def on(
     answer Drop or the data anew) or "handle" (may answer Stop). Lower priorities are called first. timeout_s:
     seconds. A method may have several. Mistakes are errors of the plugin's load.
     """
+    if callable(pattern):
+        raise _mistake(pattern, "@on is used without a pattern", 'Write @on("turn.completed"), say.')
     mark = EventMark(pattern=pattern, when=when, stage=stage, priority=priority, timeout_s=timeout_s)
 
     def decorate(function: F) -> F:
@@ -170,13 +174,13 @@ def every(
     made up for. timeout_s: seconds that a run may take. Raises DeclarationError for what is no interval.
     """
     length_s = hours * 3600 + minutes * 60 + seconds
-    if (length_s > 0) == bool(cron) or length_s < 0 or (cron and len(cron.split()) != 5):
-        raise DeclarationError("@every: it says no interval.", cure='Write @every(minutes=30) or cron="0 7 * * *".')
-    if late not in ("run", "skip"):
-        raise DeclarationError(f"@every: late is {late!r}.", cure='Write late="run" or late="skip".')
     mark = EveryMark(seconds=length_s, cron=cron, skip_late=late == "skip", timeout_s=timeout_s)
 
     def decorate(function: F) -> F:
+        if (length_s > 0) == bool(cron) or length_s < 0 or (cron and len(cron.split()) != 5):
+            raise _mistake(function, "@every says no interval", 'Write @every(minutes=30) or cron="0 7 * * *".')
+        if late not in ("run", "skip"):
+            raise _mistake(function, f"@every: late is {late!r}", 'Write late="run" or late="skip".')
         function._rekku_every = mark  # type: ignore[attr-defined]
         return function
 
@@ -191,12 +195,12 @@ def strategy(name: str, *, timeout_s: float = STRATEGY_TIMEOUT_S) -> Callable[[F
     should decide by what it is given alone. When it raises, or takes longer than `timeout_s` seconds, the turn goes
     on without it. Raises DeclarationError for what is no name: lower-case letters, digits and _, 40 at most.
     """
-    if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", name) or name == "default":
-        cure = 'Use lower-case letters, digits and _, a letter first; "default" is what there is without one.'
-        raise DeclarationError(f"@strategy({name!r}): this cannot be the name of a strategy.", cure=cure)
     mark = StrategyMark(name=name, timeout_s=timeout_s)
 
     def decorate(function: F) -> F:
+        if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", name) or name == "default":
+            cure = 'Use lower-case letters, digits and _, a letter first; "default" is what there is without one.'
+            raise _mistake(function, f"@strategy({name!r}): this cannot be the name of a strategy", cure)
         function._rekku_strategy = mark  # type: ignore[attr-defined]
         return function
 
@@ -239,7 +243,8 @@ class AIPluginBase:
                 declared = declare_action(cls.__name__, method_name, function, mark)
                 if declared.type in cached:
                     raise DeclarationError(
-                        f"{cls.__name__}.{method_name}: the action {declared.type} is declared twice in this plugin.",
+                        f"{named(f'{cls.__name__}.{method_name}', function)}: "
+                        f"the action {declared.type} is declared twice in this plugin.",
                         cure="Give one of them another name: @action(name=…).",
                     )
                 cached[declared.type] = declared
@@ -331,6 +336,21 @@ class AIPluginBase:
         `rekku people erase` asks likewise. To be asked again must do no harm.
         """
         return 0
+
+
+def _word(function: object, key: str, word: str, words: type[W]) -> W:
+    try:
+        return words(word)
+    except ValueError:
+        raise _mistake(
+            function, f"@action({key}={word!r}): there is no such {key}", suggestion(str(word), words)
+        ) from None
+
+
+def _mistake(function: object, what: str, cure: str) -> DeclarationError:
+    """Return the error of a declaration: which method it is, where it is written, and the cure."""
+    name = str(getattr(function, "__qualname__", function)).rpartition("<locals>.")[2]
+    return DeclarationError(f"{named(name, function)}: {what}.", cure=cure)
 
 
 def _names_in_order(cls: type) -> list[str]:

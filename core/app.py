@@ -263,9 +263,8 @@ class App:
         await self.plugins.control.begin()
         self._stack.push_async_callback(self.isolation.close)
         await self.load()
-        self._engines = self.choose_engines()
-        self._stack.push_async_callback(self._engines.stop)
-        self._build()
+        self.build()
+        self._stack.push_async_callback(self.env.engines.stop)
         self.kept_events.start()
         self._stack.push_async_callback(self.kept_events.stop)
         await self.env.people.refresh(self.database)
@@ -291,7 +290,8 @@ class App:
         self.plugins.start(self._noticed_s, watch=self._watch)
         self._stack.push_async_callback(self.plugins.stop)
 
-    def _build(self) -> None:
+    def build(self) -> None:
+        """Make what turns work with, of what was loaded; nothing of it runs yet. A part of starting."""
         settings = self.settings
         people = People(settings.trainer_ids, settings.access, lambda: self._served.running)
         owner = self._ownership.owner
@@ -317,7 +317,7 @@ class App:
             hooks=self.hooks,
             strategies=Strategies(lambda: self.registry.strategies, self.foreign),
             generation=lambda: self.registry.generation,
-            engines=self._engines,
+            engines=self.choose_engines(),
             rules=tuple(read_rules(settings.policy_rules)),
             people=people,
             masker=self.masker,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from core.component_context import ComponentContext
 from core.contracts.services import Clock, Database, PluginContext
+from core.near_names import suggestion
 from core.registry.component import Component, ComponentState
-from core.registry.near_names import suggestion
 from core.registry.shared_services import SharedServices
 from core.services.events import EventBus
 from core.services.foreign import ForeignCalls

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from core.contracts.errors import ConfigurationError
 from core.engine_base import EngineBase
+from core.near_names import suggestion
 from core.registry.components import Component, ComponentState, Registry, Stage
-from core.registry.near_names import suggestion
 from core.services.engines import EngineHandle, Engines
 from core.services.figures import Figures
 from core.services.foreign import ForeignCalls

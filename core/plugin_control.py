@@ -15,9 +15,9 @@ import structlog
 
 from core.contracts.errors import RekkuError, StorageError
 from core.contracts.services import Clock, Database
+from core.near_names import suggestion
 from core.registry.component import OWN, Component, ComponentState, Held
 from core.registry.components import Registry
-from core.registry.near_names import suggestion
 from core.registry.switching import PluginSwitch, Switched
 from core.services import plugin_wishes
 from core.services.plugin_wishes import DISABLE, ENABLE, RELOAD, Wish

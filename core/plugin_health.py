@@ -10,6 +10,7 @@ import structlog
 from core.ai_plugin_base import AIPluginBase
 from core.contracts.deliveries import Health
 from core.contracts.services import Clock
+from core.counted import counted
 from core.registry.component import OWN, Component, ComponentState
 from core.registry.components import Registry
 from core.registry.switching import PluginSwitch
@@ -110,7 +111,7 @@ class PluginHealth:
             if error is None:
                 break
             if component.state is ComponentState.DEGRADED:
-                self._registry.set_reason(component, f"{error} (started {record.restarts} times in vain)")
+                self._registry.set_reason(component, f"{error} (started {counted(record.restarts, 'time')} in vain)")
         if self._registry.in_use(component):
             record.bad_answers, record.well_since_s = 0, self._clock.monotonic()
             log.info("a plugin is well again", plugin=component.name, restarts=record.restarts)

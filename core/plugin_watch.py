@@ -45,6 +45,8 @@ class PluginWatch:
         self._find = find
         self._reread = reread
         self._table = table
+        self.tell: Callable[[Switched], Awaitable[None]] | None = None
+        """Called with what came of each change, beside the log; must not raise."""
         self._known: dict[str, Stamp] = {}
         self._before: dict[str, Stamp] = {}
 
@@ -70,6 +72,8 @@ class PluginWatch:
             done += await self._changed(source, gone=stamp is None)
         for switched in done:
             (log.info if switched.ok else log.error)("a file has changed", answer=switched.text)
+            if self.tell is not None:
+                await self.tell(switched)
         return done
 
     async def _changed(self, source: str, *, gone: bool) -> list[Switched]:

@@ -4,7 +4,10 @@
     GET  /heard?user=ada                                            header X-Token: TOKEN  ->  ["heads"]
 
 Whoever has the token may speak for any user of it, so it is for programs of one's own. It lies in
-REKKU_HOME/interfaces/ and is off until `token` is set in `[interfaces.webhook_interface]`.
+REKKU_HOME/interfaces/ and is off until `token` is set in `[interfaces.webhook_interface]`; it listens on the `port`
+that is set there, or on 8790. Who may talk is settled as on every interface. With `REKKU_ACCESS=pairing` (which is so
+unless set) a user hears a code first that a trainer confirms: `rekku pairing approve CODE`. `REKKU_ACCESS=open` lets
+everybody in as a guest, and `TRAINER_IDS=webhook_interface:ada` makes ada a trainer.
 """
 
 from __future__ import annotations

@@ -66,20 +66,54 @@ find_python() {
         "Install it, name it (PYTHON=/path/to/python3 make …), or install uv, then run this again."
 }
 
+count_packages() { # of the lock, for this set-up; some are for other systems or versions
+    local files=(requirements.txt)
+    [[ $wanted == dev ]] && files+=(requirements-dev.txt)
+    cat "${files[@]}" | grep -cE '^[A-Za-z0-9][^ ]*=='
+}
+
+# Shows how far pip is, from what it prints: a line that is written over on a terminal, else every tenth package.
+show_steps() {
+    local total=$1 line name count=0
+    while IFS= read -r line; do
+        case $line in
+            'Collecting '*) name=${line#Collecting } count=$((count + 1)) ;;
+            'Processing '*) name=${line##*/} count=$((count + 1)) ;; # of a directory of packages
+            'Installing collected packages'*) name='' ;;
+            *) continue ;;
+        esac
+        name=${name%% *}
+        [[ ! -t 2 ]] || printf '\r\033[K' >&2
+        if [[ -z $name ]]; then
+            say "    installing $count packages"
+        elif [[ -t 2 ]]; then
+            printf 'rekku:     %s of about %s: %.40s' "$count" "$total" "$name" >&2
+        elif ((count % 10 == 1)); then
+            say "    $count of about $total: $name"
+        fi
+    done
+}
+
 install_with_uv() {
-    local options=(--frozen --no-install-project)
+    local options=(--frozen --no-install-project) total
     [[ $wanted == dev ]] || options+=(--no-dev)
-    [[ -t 2 ]] || options+=(--quiet)
-    say "1/2 installing the locked packages with uv ($wanted)"
+    total=$(count_packages)
+    say "1/2 downloading and installing about $total locked packages with uv ($wanted)"
     [[ -e $venv ]] || uv venv --quiet "$venv" >&2 </dev/null
     touch "$unfinished"
-    env -u VIRTUAL_ENV UV_PROJECT_ENVIRONMENT="$venv" uv sync "${options[@]}" >&2 </dev/null
+    if [[ -t 2 ]]; then # it shows bars
+        env -u VIRTUAL_ENV UV_PROJECT_ENVIRONMENT="$venv" uv sync "${options[@]}" >&2 </dev/null
+        return
+    fi
+    # Elsewhere it tells of the larger downloads; the list of all that it has added helps nobody.
+    env -u VIRTUAL_ENV UV_PROJECT_ENVIRONMENT="$venv" uv sync "${options[@]}" 2>&1 >/dev/null </dev/null |
+        { grep -vE '^ [+-] ' || true; } >&2
 }
 
 install_with_pip() {
-    local options=(--disable-pip-version-check --no-input --no-compile --require-hashes -r requirements.txt) found
+    local options=(--disable-pip-version-check --no-input --no-compile --progress-bar off) found total
+    options+=(--root-user-action ignore --require-hashes -r requirements.txt)
     [[ $wanted == dev ]] && options+=(-r requirements-dev.txt)
-    [[ -t 2 ]] || options+=(--quiet --quiet) # errors only
     # An environment that uv made has no pip; it is given one rather than made anew.
     if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1 </dev/null &&
         ! "$venv/bin/python" -m ensurepip >/dev/null 2>&1 </dev/null; then
@@ -88,8 +122,12 @@ install_with_pip() {
         "${found% *}" -m venv --clear "$venv" >&2 </dev/null
     fi
     touch "$unfinished"
-    say "1/2 installing the locked packages with pip ($wanted); the first time takes a minute"
-    "$venv/bin/python" -m pip install "${options[@]}" >&2 </dev/null
+    total=$(count_packages)
+    say "1/2 downloading and installing about $total locked packages with pip ($wanted); that takes a minute or three"
+    { # its errors as they are; its warnings, of a configuration that is not ours, to nobody
+        PYTHONUNBUFFERED=1 "$venv/bin/python" -m pip install "${options[@]}" 2>&1 >&3 </dev/null |
+            { grep -v '^WARNING: ' || true; } >&2
+    } 3>&1 | show_steps "$total"
 }
 
 write_command() { # `rekku …` is `python main.py …` inside the environment
@@ -131,7 +169,7 @@ if command -v uv >/dev/null; then
 else
     install_with_pip
 fi
-say "2/2 compiling"
+say "2/2 compiling them, so that every start is quick"
 "$venv/bin/python" -m compileall -qq -j 0 "$venv/lib" >/dev/null 2>&1 </dev/null || true # some packages ship templates
 compile_project
 write_command

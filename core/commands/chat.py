@@ -39,7 +39,7 @@ def chat(once: Once = None, engine: EngineName = None, dry_run: DryRun = False, 
 
 
 def _chat(once: str | None, engine: str | None, *, dry_run: bool, watch: bool) -> int:
-    from core.commands.startup import LOG_FILE, begin_starting, log_kept, mask_of, settings_for, tell_warnings
+    from core.commands.startup import LOG_FILE, begin_starting, log_kept, mask_of, settings_for
 
     begin_starting()
 
@@ -59,7 +59,6 @@ def _chat(once: str | None, engine: str | None, *, dry_run: bool, watch: bool) -
             ensure_home(settings)
         log = settings.home / LOG_FILE if at_terminal else None
         stack.enter_context(log_kept(settings, masker, quiet="" if at_terminal else "WARNING", path=log))
-        tell_warnings(settings)
         try:
             talk = converse(
                 settings,

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import shlex
-import shutil
+import contextlib
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from pathlib import Path
+from functools import partial
 from typing import IO, Protocol, cast
 
 from core.app import App
 from core.commands.exit_status import FAILED
 from core.commands.startup import end_starting, settings_for, tell_failures
 from core.commands.stop_signals import StopAsked, StopSignals
-from core.commands.terminal_text import PROGRAM, complain
+from core.commands.terminal_text import complain, on_one_line, typed
 from core.ownership import Duty
+from core.registry.switching import Switched
 from core.services.engines import EngineHandle
 from core.services.mask import Masker
 from core.settings import Settings
@@ -33,6 +33,7 @@ class Console(Protocol):
     commands: Callable[[], Mapping[str, str]]
     approve_command: str
 
+    async def notice(self, text: str) -> None: ...
     async def run_interactive(self) -> None: ...
     async def run_lines(self, stream: IO[str] | None) -> int: ...
     async def run_once(self, text: str) -> int: ...
@@ -65,6 +66,8 @@ async def converse(
                 console.banner = banner(app)
                 console.commands = lambda: commands(app)
                 console.approve_command = approve_command(engine)
+                if watch and at_terminal:
+                    app.plugins.files.tell = partial(tell_reloaded, console, masker)
                 talking = asyncio.ensure_future(_talk(console, once, at_terminal))
                 await stop.wait_for(talking)
                 if not talking.done():
@@ -76,6 +79,12 @@ async def converse(
         except StopAsked:
             return stop.status
         return stop.status or status
+
+
+async def tell_reloaded(console: Console, masker: Masker, switched: Switched) -> None:
+    """Say in the conversation what came of an edited plugin; a terminal that has gone is no error."""
+    with contextlib.suppress(OSError):
+        await console.notice(on_one_line(masker.text(f"(watch) {switched.text}")))
 
 
 def _app(settings: Settings, masker: Masker, engine: str | None, *, watch: bool, dry_run: bool) -> App:
@@ -144,8 +153,5 @@ def _is_model(handle: EngineHandle) -> bool:
 
 def approve_command(engine: str | None) -> str:
     """Return the command that gives an approval, with {id} in place of its id, as it can be typed here."""
-    words = [PROGRAM]
-    if Path(sys.argv[0]).name == "main.py" and shutil.which(PROGRAM) is None:
-        words = [sys.orig_argv[0], sys.argv[0]]
-    words += ["chat", *(["--engine", engine] if engine else []), "--once"]
-    return shlex.join(words).replace("{", "{{").replace("}", "}}") + " '/approve {id}'"
+    command = typed("chat", *(["--engine", engine] if engine else []), "--once")
+    return command.replace("{", "{{").replace("}", "}}") + " '/approve {id}'"

@@ -24,9 +24,12 @@ def _doctor(as_json: bool) -> int:
     from core.commands.check import FAILED as BROKEN
     from core.commands.check import Check
     from core.commands.event_loop import run_and_leave
-    from core.commands.examination import examine
+    from core.commands.examination import Known, examine
     from core.commands.home_use import process_using
+    from core.commands.last_states import last_states
+    from core.commands.shown_progress import shown_waiting
     from core.commands.startup import log_kept, mask_of, settings_for
+    from core.commands.stored import stored_wishes
     from core.commands.terminal_text import complain, say, say_json
     from core.contracts.errors import ConfigurationError
 
@@ -40,9 +43,10 @@ def _doctor(as_json: bool) -> int:
         rows = settings.describe()
         process = process_using(settings.home)
         masker = mask_of(settings)
-        with log_kept(settings, masker, quiet="ERROR"):
+        with log_kept(settings, masker, quiet="ERROR"), shown_waiting("looking at everything"):
+            known = Known(wishes=stored_wishes(settings), last=last_states(settings))
             examined = run_and_leave(
-                examine(settings, masker, process, lambda what: complain(f"waiting for {what} …"))
+                examine(settings, masker, process, lambda what: complain(f"waiting for {what} …"), known)
             )
             checks = [check.masked(masker.text) for check in examined]
     works = all(check.state != BROKEN for check in checks)
@@ -56,6 +60,7 @@ def _doctor(as_json: bool) -> int:
 
 def _report(settings: list[tuple[str, str, str]], checks: list[Check], works: bool) -> str:
     from core.commands.table import table
+    from core.commands.terminal_text import typed
 
     lines = []
     if settings:
@@ -66,5 +71,10 @@ def _report(settings: list[tuple[str, str, str]], checks: list[Check], works: bo
         if check.cure:
             lines.append(f"{'':8}{'':{area}}  {'':{name}}  -> {check.cure}")
     return "\n".join(
-        [*lines, "", "All that is configured works." if works else "Something does not work; see above."]
+        [
+            *lines,
+            "",
+            "All that was examined works." if works else "Something does not work; see above.",
+            f"Plugins were loaded, not started: `{typed('plugins', 'check')} NAME` starts one.",
+        ]
     )

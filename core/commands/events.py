@@ -28,6 +28,10 @@ Plugin = Annotated[
     str,
     typer.Option("--plugin", metavar="NAME", help="Only what it emitted or has a handler of.", show_default=False),
 ]
+All = Annotated[
+    bool,
+    typer.Option("--all", help="Also that components came and went, as at every start and end."),
+]
 Correlation = Annotated[
     str,
     typer.Option("--correlation", metavar="ID", help="Only what belongs together: turn-12.", show_default=False),
@@ -36,20 +40,38 @@ Correlation = Annotated[
 
 @group.command("list")
 def list_(
-    name: Name = "", plugin: Plugin = "", correlation: Correlation = "", as_json: AsJson = False, limit: Limit = 50
+    name: Name = "",
+    plugin: Plugin = "",
+    correlation: Correlation = "",
+    all_: All = False,
+    as_json: AsJson = False,
+    limit: Limit = 50,
 ) -> None:
-    """List kept events, the newest first."""
+    """List the newest kept events as a log does, the newest last.
+
+    That components came and went as at every start and end is left out, unless --all or what is wanted is given.
+    """
     _check(name)
-    finish(lambda: _list({"name": name, "plugin": plugin, "correlation": correlation}, as_json, limit))
+    finish(lambda: _list(_asked(name, plugin, correlation, all_), as_json, limit))
 
 
 @group.command()
 def tail(
-    name: Name = "", plugin: Plugin = "", correlation: Correlation = "", as_json: AsJson = False, limit: Limit = 10
+    name: Name = "",
+    plugin: Plugin = "",
+    correlation: Correlation = "",
+    all_: All = False,
+    as_json: AsJson = False,
+    limit: Limit = 10,
 ) -> None:
     """Show the newest kept events and each that follows, until Ctrl-C."""
     _check(name)
-    finish(lambda: follow({"name": name, "plugin": plugin, "correlation": correlation}, as_json, limit))
+    finish(lambda: follow(_asked(name, plugin, correlation, all_), as_json, limit))
+
+
+def _asked(name: str, plugin: str, correlation: str, all_: bool) -> dict[str, Any]:
+    routine = all_ or bool(name or plugin or correlation)
+    return {"name": name, "plugin": plugin, "correlation": correlation, "routine": routine}
 
 
 def _check(pattern: str) -> None:
@@ -62,7 +84,7 @@ def _check(pattern: str) -> None:
         raise typer.BadParameter(str(error), param_hint="--name") from None
 
 
-def _list(asked: dict[str, str], as_json: bool, limit: int) -> int:
+def _list(asked: dict[str, Any], as_json: bool, limit: int) -> int:
     from core.commands.startup import settings_for
     from core.commands.table import table
     from core.commands.terminal_text import say, say_json
@@ -77,7 +99,7 @@ def _list(asked: dict[str, str], as_json: bool, limit: int) -> int:
     return 0
 
 
-def follow(asked: dict[str, str], as_json: bool, limit: int, pause: Callable[[float], None] = time.sleep) -> int:
+def follow(asked: dict[str, Any], as_json: bool, limit: int, pause: Callable[[float], None] = time.sleep) -> int:
     """Show the newest rows and each that follows; `pause` is called between two looks."""
     from core.commands.startup import settings_for
     from core.commands.terminal_text import on_one_line, say
@@ -87,7 +109,7 @@ def follow(asked: dict[str, str], as_json: bool, limit: int, pause: Callable[[fl
     after, most = 0, limit
     try:
         while True:
-            for row in reversed(_read(settings, asked, most, after)):
+            for row in _read(settings, asked, most, after):
                 after = max(after, row["row"])
                 say(
                     compact(_without_row(row)) if as_json else on_one_line("  ".join(map(str, _cells(settings, row))))
@@ -98,8 +120,8 @@ def follow(asked: dict[str, str], as_json: bool, limit: int, pause: Callable[[fl
         return 0
 
 
-def _read(settings: Settings, asked: dict[str, str], limit: int, after: int) -> list[JsonObject]:
-    """Return rows, the newest first; raises CommandFailed where none is kept at all."""
+def _read(settings: Settings, asked: dict[str, Any], limit: int, after: int) -> list[JsonObject]:
+    """Return the newest rows, the oldest of them first; raises CommandFailed where none is kept at all."""
     from core.commands.stored import read_stored
     from core.services import event_rows
 
@@ -112,7 +134,7 @@ def _read(settings: Settings, asked: dict[str, str], limit: int, after: int) -> 
             "Events are not kept: only the process that runs knows its last 1,000.",
             cure=KEEP.format(file=settings.home / "rekku.toml"),
         )
-    return rows
+    return rows[::-1]
 
 
 def _without_row(row: JsonObject) -> JsonObject:

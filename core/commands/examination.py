@@ -6,23 +6,26 @@ import asyncio
 import contextlib
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import replace
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from core.app import App
 from core.commands.backup_examination import backup_check
 from core.commands.check import FAILED, OFF, OK, WARNING, Check
 from core.commands.database_state import database_state, why_not_writable
+from core.commands.last_states import LastState
 from core.commands.loaded import standings
 from core.commands.plugin_examination import plugin_asked
 from core.commands.startup import tables_of_nobody
 from core.commands.stored import may_exist, opened
+from core.commands.terminal_text import typed
 from core.contracts.deliveries import Health
 from core.contracts.errors import EngineError, RekkuError
 from core.services.engines import EngineHandle, Engines
 from core.services.foreign import Raised, Returned
 from core.services.mask import Masker
+from core.services.plugin_wishes import Wish
 from core.services.policy import read_rules
 from core.settings import Settings, on_loopback
 from core.storage import schema
@@ -43,28 +46,40 @@ MOST_READABLE = 0o077
 Waiting = Callable[[str], None]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What the database says of plugins: what is wanted of them, and how components stood when they last ran."""
+
+    wishes: Mapping[str, Wish] = field(default_factory=dict)
+    last: Mapping[tuple[str, str], LastState] = field(default_factory=dict)
+
+
 async def examine(
-    settings: Settings, masker: Masker, process: str, waiting: Waiting = lambda what: None
+    settings: Settings,
+    masker: Masker,
+    process: str,
+    waiting: Waiting = lambda what: None,
+    known: Known | None = None,
 ) -> list[Check]:
     """Examine everything. Secrets are not masked.
 
     process: the id of the one that runs on this home, or "". waiting: called with what is waited for, once it takes
-    a while.
+    a while. known: what the database says of plugins.
     """
-    checks = [Check(area="settings", name="unused", state=WARNING, detail=each) for each in settings.unused()]
-    checks += _home(settings.home, process)
+    known = known or Known()
+    checks = [*_home(settings.home, process)]
     with _waited_for("the database", waiting):
         checks.append(await _database(settings))
         checks.append(await backup_check(settings))
     checks.append(_policy(settings))
     checks.append(_health(settings))
-    async with _loaded(settings, masker) as app:
+    async with _loaded(settings, masker, known) as app:
         checks += [
             Check(area="settings", name="rekku.toml", state=WARNING, detail=sentence)
             for sentence in tables_of_nobody(app)
         ]
         checks += [check async for check in _engines(app, waiting)]
-        for check in _components(app):
+        for check in _components(app, known):
             with _waited_for(f"the {check.area} {check.name}", waiting):
                 checks.append(await _interface_asked(app, await plugin_asked(app, check)))
     return checks
@@ -145,13 +160,14 @@ def _health(settings: Settings) -> Check:
 
 
 @contextlib.asynccontextmanager
-async def _loaded(settings: Settings, masker: Masker) -> AsyncIterator[App]:
+async def _loaded(settings: Settings, masker: Masker, known: Known) -> AsyncIterator[App]:
     """Load the components on a database in memory, for what engines keep in theirs."""
     database = SqliteDatabase(None)
     await database.start()
     try:
         await schema.upgrade(database)
         app = App(settings, masker=masker, database=database)
+        app.plugins.control.wishes = dict(known.wishes)
         with contextlib.redirect_stdout(sys.stderr):  # what plugins print when they are imported is no answer
             await app.load()
         yield app
@@ -192,18 +208,23 @@ async def _engine(app: App, handle: EngineHandle) -> Check:
     return _answered(Check(area="engine", name=handle.name, state=OK), answer)
 
 
-def _components(app: App) -> Iterator[Check]:
+def _components(app: App, known: Known) -> Iterator[Check]:
     """Yield the checks of all but the engines that are configured, which were asked themselves."""
-    states = {"ok": OK, "off": OFF, "disabled": OFF, "failed": FAILED}
-    for standing in standings(app):
+    states = {"ok": OK, "off": OFF, "disabled": OFF, "quarantined": WARNING, "failed": FAILED}
+    for standing in standings(app, known.last):
         if standing.kind == "engine" and standing.state == "ok":
             continue
         detail = standing.reason
         if standing.stage:
             detail = f"{standing.stage}: {detail}"
         if standing.state == "disabled":
-            detail = f"disabled in rekku.toml. {detail}".strip()
-        yield Check(area=standing.kind, name=standing.name, state=states[standing.state], detail=detail)
+            detail = detail or "disabled in rekku.toml."
+        state, cure = states[standing.state] if standing.well else WARNING, ""
+        if not standing.well:
+            cure = f"`{typed('plugins', 'check', standing.name)}` starts it and says what is wrong."
+        elif standing.state == "quarantined":
+            cure = f"`{typed('plugins', 'enable', standing.name)}` uses it again."
+        yield Check(area=standing.kind, name=standing.name, state=state, detail=detail, cure=cure)
 
 
 async def _interface_asked(app: App, check: Check) -> Check:

@@ -30,7 +30,7 @@ def mcp(listen: Listen = None) -> None:
 
 
 def _mcp(listen: str) -> int:
-    from core.commands.startup import begin_starting, log_kept, mask_of, settings_for, tell_warnings
+    from core.commands.startup import begin_starting, log_kept, mask_of, settings_for
 
     begin_starting()
 
@@ -42,5 +42,4 @@ def _mcp(listen: str) -> int:
     masker = mask_of(settings)
     ensure_home(settings)
     with log_kept(settings, masker, quiet="WARNING"):
-        tell_warnings(settings)
         return run_to_the_end(serve_actions(settings, masker, over_http=bool(listen)))

@@ -17,6 +17,7 @@ from core.commands.person_components import exported, loaded_on_database, privat
 from core.commands.startup import settings_for
 from core.commands.terminal_text import complain, on_one_line, printable_json, say
 from core.contracts.inputs import Principal
+from core.counted import counted
 from core.services import personal_data
 from core.services.clock import SystemClock
 from core.services.person_export import tables
@@ -40,7 +41,7 @@ def export_to(file: str, principal: Principal, *, force: bool) -> int:
         except OSError as error:
             raise CommandFailed(f"{file} cannot be written ({error.strerror}).") from error
         rows = sum(counts.values())
-        say(f"{rows} row{'' if rows == 1 else 's'} of {len(counts)} tables written to {file}.")
+        say(f"{counted(rows, 'row')} of {counted(len(counts), 'table')} written to {file}.")
     for name, reason in failures.items():
         complain(on_one_line(f"{name} cannot say what it keeps of {principal}: {reason}"))
     return 1 if failures else 0

@@ -14,9 +14,9 @@ from core.commands.loaded import loaded_app
 from core.commands.startup import settings_for
 from core.commands.table import table
 from core.commands.terminal_text import complain, say, say_json
+from core.near_names import suggestion
 from core.registry.configuration import read_config
 from core.registry.loading import Loading
-from core.registry.near_names import suggestion
 from core.registry.reasons import reason_of
 from core.registry.shown_configuration import shown_keys
 from core.settings.secrets import looks_secret

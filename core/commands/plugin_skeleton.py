@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import keyword
 import re
+import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 
 from core.commands.exit_status import CommandFailed
@@ -59,6 +61,21 @@ def write_skeleton(name: str, into: Path, *, folder: bool, home: Path) -> Skelet
         with path.open("x", encoding="utf-8") as file:
             file.write(_filled(text, words))
     return made
+
+
+def how_to_test(test: Path) -> list[str]:
+    """Return the commands, a line each, that run the test of a plugin with this interpreter."""
+    root = Path(__file__).parents[2]
+    run = shlex.join([sys.executable, "-m", "pytest", str(test.resolve())])
+    if not (root / "Makefile").is_file():
+        lines = [run]
+        get = shlex.join([sys.executable, "-m", "pip", "install", "pytest", "pytest-asyncio"])
+    else:
+        lines = [f"cd {shlex.quote(str(root))} && {run}"]
+        get = shlex.join(["make", "-C", str(root), "setup"])
+    if all(find_spec(needed) is not None for needed in ("pytest", "pytest_asyncio")):
+        return lines
+    return [f"{get}   # once: the tests need pytest, which is not installed yet", *lines]
 
 
 def _filled(text: str, words: Mapping[str, str]) -> str:

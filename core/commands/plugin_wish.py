@@ -10,8 +10,8 @@ from core.commands.home_use import process_using
 from core.commands.startup import mask_of, settings_for
 from core.commands.stored import read_stored, write_stored
 from core.commands.terminal_text import complain, say
+from core.near_names import suggestion
 from core.registry.component import OWN
-from core.registry.near_names import suggestion
 from core.services import plugin_wishes
 from core.services.plugin_wishes import DISABLE, RELOAD, Wish
 

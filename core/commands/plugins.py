@@ -19,7 +19,8 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="The plugin.", show_de
 def list_(as_json: AsJson = False) -> None:
     """List all plugins, engines and interfaces, with state and reason.
 
-    They are loaded, not started: "ok" means that one loads cleanly. Works beside a running process.
+    They are loaded, not started: "ok" means that one loads cleanly; `plugins check NAME` starts it. Where events are
+    kept, the state of the last run is shown, too. Works beside a running process.
     """
     finish(lambda: _list(as_json))
 
@@ -95,27 +96,32 @@ def config(name: Name, as_json: AsJson = False) -> None:
 
 
 def _list(as_json: bool) -> int:
+    from core.commands.last_states import last_states
     from core.commands.loaded import loaded_app, standings
+    from core.commands.shown_progress import shown_waiting
     from core.commands.startup import settings_for, tables_of_nobody
     from core.commands.table import table
-    from core.commands.terminal_text import complain, say, say_json
+    from core.commands.terminal_text import complain, say, say_json, typed
 
-    app = loaded_app(settings_for())
-    rows = standings(app)
+    settings = settings_for()
+    with shown_waiting("loading what there is"):
+        app = loaded_app(settings)
+        rows = standings(app, last_states(settings))
     if as_json:
         say_json([row.as_json() for row in rows])
     else:
         headings = ("KIND", "NAME", "STATE", "STAGE", "REASON", "SOURCE")
         say(table(headings, [(r.kind, r.name, r.state, r.stage, r.reason, r.source) for r in rows]))
+        say(f"\nThey were loaded, not started. `{typed('plugins', 'check')} NAME` starts one and says what is wrong.")
     for sentence in tables_of_nobody(app):
         complain(sentence)
     return 0
 
 
 def _new(name: str, folder: bool, into: Path | None) -> int:
-    from core.commands.plugin_skeleton import write_skeleton
+    from core.commands.plugin_skeleton import how_to_test, write_skeleton
     from core.commands.startup import settings_for
-    from core.commands.terminal_text import PROGRAM, say
+    from core.commands.terminal_text import say, typed
 
     home = settings_for().home
     usual = home / "plugins"
@@ -124,9 +130,12 @@ def _new(name: str, folder: bool, into: Path | None) -> int:
     if into is not None and into.resolve() != usual.resolve():
         say(f"To have it found: REKKU_PLUGIN_PATH={into.resolve()}, or move it to {usual}.")
     phrase = f"{name.replace('_', ' ')} greet Ada"
-    say(f'Try it:    {PROGRAM} chat --once "{phrase}"')
-    say(f"Test it:   python -m pytest {made.test}")
-    say(f"Check it:  {PROGRAM} plugins check {made.plugin}")
+    say(f"Try it:    {typed('chat', '--once', phrase)}")
+    first, *more = how_to_test(made.test)
+    say(f"Test it:   {first}")
+    for line in more:
+        say(f"           {line}")
+    say(f"Check it:  {typed('plugins', 'check', str(made.plugin))}")
     return 0
 
 
@@ -134,6 +143,7 @@ def _check(path: str, run_reads: bool, as_json: bool) -> int:
     import os
 
     from core.commands.exit_status import FAILED, CommandFailed
+    from core.commands.shown_progress import shown_waiting
     from core.commands.startup import settings_for
     from core.commands.terminal_text import on_one_line, say, say_json
     from core.conformance import findings
@@ -146,7 +156,8 @@ def _check(path: str, run_reads: bool, as_json: bool) -> int:
         target = target_of(path, settings.home, os.pathsep.join(map(str, settings.plugin_path)))
     except DeclarationError as error:
         raise CommandFailed(str(error), cure=error.cure) from error
-    found = check(target, run_reads=run_reads)
+    with shown_waiting(f"checking {target.path.name} in a process of its own"):
+        found = check(target, run_reads=run_reads)
     if as_json:
         say_json([finding.as_json() for finding in found])
     else:

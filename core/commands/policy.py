@@ -74,7 +74,7 @@ def _explain(
     from core.commands.stored import stored_roles
     from core.commands.terminal_text import say, say_json
     from core.contracts.policy import Question
-    from core.registry.near_names import suggestion
+    from core.near_names import suggestion
     from core.services.policy import read_rules
 
     settings = settings_for()

@@ -10,7 +10,7 @@ from core.contracts.actions import ActionSpec
 from core.contracts.inputs import Role
 from core.contracts.json import Json, JsonObject
 from core.contracts.policy import Verdict
-from core.registry.near_names import suggestion
+from core.near_names import suggestion
 from core.services.policy import read_each
 from core.turn.stages.authorize import NEVER_ASKED
 

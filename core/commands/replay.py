@@ -13,6 +13,7 @@ import typer
 
 from core.commands.exit_status import FAILED, CommandFailed, finish
 from core.commands.options import AsJson
+from core.counted import counted
 
 if TYPE_CHECKING:
     from core.replay.comparison import Difference, Replay
@@ -83,10 +84,11 @@ def told_of(came: Replay) -> str:
 
 def _sentence(came: Replay, differences: int) -> str:
     turn = came.recording.turn
-    what = f"{len(came.recording.replies)} recorded replies, {len(came.actions)} actions"
+    replies = "1 reply" if len(came.recording.replies) == 1 else f"{len(came.recording.replies)} replies"
+    what = f"{replies} recorded, {counted(len(came.actions), 'action')}"
     if not differences:
         return f"What was done in turn {turn} came out as it did then: {what}."
-    return f"Turn {turn} came out differently in {differences} place{'' if differences == 1 else 's'}: {what}."
+    return f"Turn {turn} came out differently in {counted(differences, 'place')}: {what}."
 
 
 def _recording(settings: Settings, turn: int) -> Recording:

@@ -40,7 +40,7 @@ def run(role: Roles = None, watch: Watch = False) -> None:
 
 
 def _run(roles: list[RoleOption], *, watch: bool) -> int:
-    from core.commands.startup import begin_starting, log_kept, mask_of, settings_for, tell_warnings
+    from core.commands.startup import begin_starting, log_kept, mask_of, settings_for
 
     begin_starting()
 
@@ -51,5 +51,4 @@ def _run(roles: list[RoleOption], *, watch: bool) -> int:
     settings = settings_for()
     masker = mask_of(settings)
     with log_kept(settings, masker):
-        tell_warnings(settings)
         return run_to_the_end(serve(settings, masker, frozenset(map(Duty, roles)) or ALL_DUTIES, watch=watch))

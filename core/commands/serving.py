@@ -43,7 +43,7 @@ async def serve(settings: Settings, masker: Masker, duties: frozenset[Duty], *, 
                 end_starting()
                 tell_failures(app)
                 if not app.interfaces and Duty.GATEWAY in duties:
-                    raise _nothing_to_serve(app)
+                    raise _nothing_to_serve(app, watch=watch)
                 health.is_now(Phase.SERVING)
                 log.info(
                     "serving",
@@ -72,7 +72,7 @@ async def _started(database: StoredDatabase) -> None:
             return
 
 
-def _nothing_to_serve(app: App) -> ConfigurationError:
+def _nothing_to_serve(app: App, *, watch: bool) -> ConfigurationError:
     components = app.registry.components("interface")
     unattended = [c for c in components if c.instance is None or not c.instance.attended]
     why = " ".join(f"{c.name} is {c.state if c.state != 'found' else c.reason or 'off'}." for c in unattended)
@@ -80,5 +80,7 @@ def _nothing_to_serve(app: App) -> ConfigurationError:
         why = "This version comes with no interface but the console."
     return ConfigurationError(
         f"There is nothing to serve: no interface runs. {why}",
-        cure="`rekku chat` talks to Rekku in this terminal; docs/configuration.md says what can be configured.",
+        cure=f"`rekku chat{' --watch' if watch else ''}` talks to Rekku in this terminal"
+        f"{', and reloads plugins as you edit them' if watch else ''}; "
+        "docs/configuration.md says what can be configured.",
     )

@@ -39,6 +39,21 @@ def shown_progress(*, quiet: bool = False) -> Iterator[ShownProgress]:
             yield _Bar(bar)
 
 
+@contextlib.contextmanager
+def shown_waiting(what: str) -> Iterator[None]:
+    """Show what is waited for, and for how long, until the block ends; nothing where stderr is no terminal."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console  # 60 ms
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as shown:
+        shown.add_task(visible(what), total=None)
+        yield
+
+
 class _Nothing:
     def begin(self, total: int) -> None:
         """See ShownProgress."""

@@ -85,12 +85,6 @@ def log_kept(settings: Settings, masker: Masker, *, quiet: str = "", path: Path 
         undo()
 
 
-def tell_warnings(settings: Settings) -> None:
-    """Say on stderr which settings have no effect."""
-    for sentence in settings.unused():
-        complain(sentence)
-
-
 def tell_failures(app: App) -> None:
     """Say on stderr which components do not work and which tables of rekku.toml are nobody's, a line each."""
     for component in app.registry.components():
@@ -104,7 +98,7 @@ def tell_failures(app: App) -> None:
 
 def tables_of_nobody(app: App) -> list[str]:
     """Return a sentence for each table of rekku.toml that names a component which is not there."""
-    from core.registry.near_names import suggestion
+    from core.near_names import suggestion
 
     sentences = []
     for kind, tables in app.settings.components.items():

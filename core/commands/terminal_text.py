@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import json
+import shlex
+import shutil
 import sys
+from pathlib import Path
 from typing import TextIO
 
 from core.contracts.json import Json
 
 PROGRAM = "rekku"
+
+
+def typed(*words: str) -> str:
+    """Return a command of this program as it can be typed here, whichever way it was started."""
+    program = [PROGRAM]
+    if Path(sys.argv[0]).name == "main.py" and shutil.which(PROGRAM) is None:
+        program = [sys.orig_argv[0], sys.argv[0]]
+    return shlex.join([*program, *words])
 
 
 def say(text: str) -> None:

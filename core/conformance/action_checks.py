@@ -16,6 +16,7 @@ from core.contracts.deliveries import Delivery
 from core.contracts.errors import ActionFailed, RetryAction
 from core.contracts.inputs import Address, Origin, Principal, Role
 from core.contracts.json import JsonObject
+from core.counted import counted
 from core.registry.catalogue import CatalogueEntry
 from core.services.foreign import CANCEL_GRACE_S, ForeignCalls, Raised
 
@@ -90,4 +91,4 @@ async def check_reads(
                 "Let CancelledError pass.",
                 where,
             )
-    found.ok("reads", f"{ran} actions that read were run, and cancelled.")
+    found.ok("reads", f"{counted(ran, 'run')} of actions that read, each cancelled as well.")

@@ -14,12 +14,14 @@ from core.app import App
 from core.conformance import declared_checks, hook_checks, source_checks
 from core.conformance.action_checks import check_reads
 from core.conformance.call_watch import CallWatch
+from core.conformance.event_checks import check_events
 from core.conformance.findings import Finding, Findings
 from core.conformance.import_checks import IMPORT, check_import
 from core.conformance.life_checks import Life
 from core.conformance.person_checks import check_people, tables
 from core.conformance.target import Target
 from core.contracts.actions import ActionSpec
+from core.counted import counted
 from core.engine_base import EngineBase
 from core.interface_base import InterfaceBase
 from core.registry.component import Component, ComponentState, Stage
@@ -139,6 +141,7 @@ class _Examination:
         effects = {method: spec.effect for spec in specs if (method := _methods(instance).get(spec.type))}
         source_checks.check_effects_in_source(self._trees, effects, self._found)
         hook_checks.check_signatures(component.hooks, self._trees, self._found)
+        check_events(component.handlers, self._found)
 
     async def _check_life(self, app: App, component: Component, *, run_reads: bool) -> None:
         found, instance = self._found, component.instance
@@ -149,6 +152,8 @@ class _Examination:
             found.ok("start", f"It is not started without settings: {missing}")
             return
         kept = (self._home / DATABASE, self._home / "data" / component.name)
+        if component.kind != "engine":  # building chooses engines, and so begins the life of each
+            app.build()
         life = Life(app=app, component=component, watch=self._watch, found=found, home=self._home, kept=kept)
         required = [c for c in app.registry.components("plugin") if c.name in component.requires and c.instance]
         lives = [replace(life, component=c, found=Findings()) for c in required]
@@ -203,4 +208,5 @@ def _told(component: Component) -> str:
     if component.kind != "plugin":
         return f"It loads as the {component.kind} {component.name}."
     specs: list[ActionSpec] = [entry.spec for entry in component.entries]
-    return f"It loads as {component.name}, with {len(specs)} actions and {len(component.hooks)} hooks."
+    actions, hooks = counted(len(specs), "action"), counted(len(component.hooks), "hook")
+    return f"It loads as {component.name}, with {actions} and {hooks}."

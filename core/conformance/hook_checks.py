@@ -17,6 +17,7 @@ from core.contracts.engine import EngineReply, EngineRequest, PromptMessage, Sou
 from core.contracts.hooks import HOOKS, Block, HookKind, Intercept, SessionView, TurnContext
 from core.contracts.inputs import Address, Input, InputKind, Origin, Principal, Role
 from core.contracts.outcomes import Outcome, OutcomeStatus
+from core.counted import counted
 from core.services.foreign import CANCEL_GRACE_S, ForeignCalls, Raised
 from core.services.hooks import HOOK_TIMEOUT_S, MAY_BLOCK, MAY_INTERCEPT, HookBinding
 from core.services.sync_or_async import invoke
@@ -104,7 +105,8 @@ async def check_answers(
                 "Let CancelledError pass.",
                 where,
             )
-    found.ok("hooks", f"{len(bindings)} hooks fit and answer." if bindings else "There are no hooks.")
+    told = f"{counted(len(bindings), 'hook')}: the arguments and the answers fit."
+    found.ok("hooks", told if bindings else "There are no hooks.")
 
 
 async def ends_when_cancelled(make: Callable[[], Awaitable[Any]]) -> bool:

@@ -34,7 +34,9 @@ def check_import(one: Found, watch: CallWatch, home: Path, found: Findings) -> A
     try:
         loaded = one.load()
     except BaseException as error:  # noqa: BLE001 - foreign code; whatever it raises is what is to be told
-        found.fail("import", f"It cannot be imported: {reason_of(error, one.folder)}.", "Mend that first.")
+        reason = reason_of(error, one.folder)
+        end = "" if reason.endswith((".", "?", "!")) else "."
+        found.fail("import", f"It cannot be imported: {reason}{end}", "Mend that first.")
         return None
     finally:
         took_s = time.process_time() - began_s

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.contracts.errors import DeclarationError
+from core.near_names import suggestion
 from core.registry.discovery import EXPORT, PACKAGES, discover
-from core.registry.near_names import suggestion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,7 +89,8 @@ class Activity:
 
     ENDED carries the `result` ("complete", "awaiting_approval", "aborted" or "error"), the approvals that it
     waits for, the types of the actions that came to nothing (`not_done`; a turn of a model can be complete all the
-    same), and comes after the turn's deliveries were sent or have failed. outcome: at the end of a call, what became
+    same), why what it had to tell its chat could not be sent (`undelivered`: a hook holds it back, say), and comes
+    after the turn's deliveries were sent or have failed. outcome: at the end of a call, what became
     of its action, as its caller may see it.
     """
 
@@ -101,6 +102,7 @@ class Activity:
     approval_ids: tuple[str, ...] = ()
     outcome: Outcome | None = None
     not_done: tuple[str, ...] = ()
+    undelivered: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

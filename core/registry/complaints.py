@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from referencing import Registry as SchemaRegistry
 
 from core.contracts.json import Json, JsonObject, compact
-from core.registry.near_names import suggestion
+from core.near_names import suggestion
 
 MAX_COMPLAINTS = 5
 

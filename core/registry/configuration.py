@@ -9,8 +9,8 @@ from pydantic import AliasChoices, BaseModel, SecretStr, ValidationError
 
 from core.contracts.errors import ConfigurationError, DeclarationError
 from core.contracts.json import Json
+from core.near_names import suggestion
 from core.registry.discovery import PACKAGES
-from core.registry.near_names import suggestion
 
 
 class ComponentTable(Protocol):
@@ -43,7 +43,8 @@ def read_config(kind: str, name: str, component: object, table: ComponentTable) 
     """
     section = f"[{PACKAGES[kind]}.{name}]"
     if table.error:
-        raise ConfigurationError(table.error if section in table.error else f"{section} {table.error}")
+        told = section in table.error or f"{section[:-1]}." in table.error
+        raise ConfigurationError(table.error if told else f"{section} {table.error}")
     model: Any = getattr(component, "Config", None)
     if model is None:
         if table.values:

@@ -8,14 +8,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import structlog
+
 from core.contracts.errors import ConfigurationError, DeclarationError
 from core.contracts.events import EventStage
 from core.contracts.json import Json
-from core.declarations import EventMark
+from core.declarations import EventMark, named
 from core.event_conditions import condition_of
 from core.event_patterns import check_pattern
-from core.registry.near_names import suggestion
+from core.near_names import suggestion
+from core.registry.misspelt_events import meant_instead
 from core.services.event_handlers import HandlerBinding
+
+log = structlog.get_logger("rekku.registry")
 
 LONGEST_TIMEOUT_S = 600.0
 
@@ -69,8 +74,13 @@ def binding_of(
     """Return one handler; raises DeclarationError that names the plugin, the method and the cure."""
     try:
         _check_call(call)
+        checked = _pattern(pattern)
+        if meant := meant_instead(checked):
+            log.warning(
+                "no event of the core has this name", plugin=plugin, method=method, pattern=checked, meant=meant
+            )
         return HandlerBinding(
-            pattern=_pattern(pattern),
+            pattern=checked,
             plugin=plugin,
             method=method,
             call=call,
@@ -82,7 +92,8 @@ def binding_of(
             timeout_s=_timeout(timeout_s),
         )
     except _Refused as refused:
-        raise DeclarationError(f"{plugin}.{method}: {refused.what}.", cure=refused.cure) from None
+        where = named(f"{plugin}.{method}", call)
+        raise DeclarationError(f"{where}: {refused.what}.", cure=refused.cure) from None
 
 
 def configured_handlers(
@@ -144,8 +155,7 @@ def _stage(stage: object) -> EventStage:
     try:
         return EventStage(stage)  # type: ignore[arg-type]
     except ValueError:
-        known = ", ".join(EventStage)
-        raise _Refused(what=f"{stage!r:.80} is no stage of events", cure=f"Use one of {known}.") from None
+        raise _Refused(what=f"{stage!r:.80} is no stage of events", cure=suggestion(str(stage), EventStage)) from None
 
 
 def _condition(when: object) -> Any:

@@ -9,11 +9,13 @@ from dataclasses import fields as dataclass_fields
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from core.ai_plugin_base import AIPluginBase
 from core.contracts.actions import ActionSpec, DisplayHints, Effect, Permission
 from core.contracts.errors import DeclarationError, RekkuError
 from core.contracts.json import Json, JsonObject
+from core.declarations import named
+from core.near_names import suggestion
 from core.registry import payload_schema
-from core.registry.near_names import suggestion
 from core.registry.payload_schema import SchemaMistake
 from core.registry.reasons import reason_of
 
@@ -93,7 +95,15 @@ class _Reader:
         self._name, self._plugin, self._type = name, plugin, type_
 
     def mistake(self, what: str, cure: str = "") -> DeclarationError:
-        return DeclarationError(f"{self._name}.{self._type}: {what}.", cure=cure)
+        return DeclarationError(f"{self._where}: {what}.", cure=cure)
+
+    @property
+    def _where(self) -> str:
+        """The action, and where its method is written if it is a decorated one."""
+        own = f"{self._name}.{self._type}"
+        declared = self._plugin.declared_actions() if isinstance(self._plugin, AIPluginBase) else {}
+        method = declared[self._type].method if self._type in declared else ""
+        return named(own, getattr(type(self._plugin), method)) if method else own
 
     def spec(self, declaration: Json) -> ActionSpec:
         if not isinstance(self._type, str) or not _TYPE.fullmatch(self._type):

@@ -15,14 +15,14 @@ from pydantic import BaseModel
 from core.contracts.errors import DeclarationError
 from core.contracts.hooks import HOOKS
 from core.core_initializer import current_scope
-from core.declarations import HookMark, StrategyMark
+from core.declarations import HookMark, StrategyMark, named
 from core.engine_base import EngineBase
 from core.interface_base import InterfaceBase
+from core.near_names import suggestion
 from core.registry.catalogue import CatalogueEntry, build_entries
 from core.registry.configuration import ComponentTable, read_config, secrets_of
 from core.registry.declared_handlers import configured_handlers, declared_handlers
 from core.registry.discovery import EXPORT, PACKAGES, Found
-from core.registry.near_names import suggestion
 from core.services.event_handlers import HandlerBinding
 from core.services.hooks import COLLECTS, HookBinding
 from core.services.strategies import StrategyBinding
@@ -228,9 +228,8 @@ def _hooks(name: str, instance: object) -> list[HookBinding]:
         mark = getattr(inspect.getattr_static(type(instance), method), "_rekku_hook", None)
         if isinstance(mark, HookMark):
             if mark.name not in HOOKS:
-                raise DeclarationError(
-                    f"{name}.{method}: there is no hook {mark.name}.", cure=suggestion(mark.name, HOOKS)
-                )
+                where = named(f"{name}.{method}", getattr(instance, method))
+                raise DeclarationError(f"{where}: there is no hook {mark.name}.", cure=suggestion(mark.name, HOOKS))
             bindings.append(
                 HookBinding(
                     hook=mark.name,
@@ -265,8 +264,9 @@ def _strategies(name: str, instance: object) -> list[StrategyBinding]:
         if not isinstance(mark, StrategyMark):
             continue
         if any(binding.name == mark.name for binding in bindings):
+            where = named(f"{name}.{method}", getattr(instance, method))
             raise DeclarationError(
-                f"{name}.{method}: the strategy {mark.name} is declared twice.", cure="Give one of them another name."
+                f"{where}: the strategy {mark.name} is declared twice.", cure="Give one of them another name."
             )
         bindings.append(
             StrategyBinding(

@@ -15,7 +15,7 @@ from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
 
 from core.contracts.json import Json, JsonObject, compact
-from core.registry.near_names import suggestion
+from core.near_names import suggestion
 
 TYPE_WORDS: Mapping[str, str] = {
     "string": "string", "str": "string", "text": "string",

@@ -7,7 +7,7 @@ from typing import Any, Protocol, cast
 from core.ai_plugin_base import current_action
 from core.contracts.errors import ActionFailed, DeclarationError, ServiceMissing
 from core.contracts.json import Json, JsonObject
-from core.registry.near_names import suggestion
+from core.near_names import suggestion
 
 
 class _CallingAction(Protocol):

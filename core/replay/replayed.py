@@ -128,9 +128,8 @@ async def _ended(app: App, input_id: int, recording: Recording) -> Any:
 
     def approve(conn: Any, turn_id: int) -> bool:
         waiting = approvals.waiting_in(conn, turn_id)
-        if not waiting:
-            return True  # given already, and what goes on with it is not claimed yet
-        return any(
+        # With none left, what was approved at the last look has not been taken up yet.
+        return not waiting or any(
             give(conn, each, scopes[each.hash], "replay", app.clock.now_ms())
             for each in waiting
             if each.hash in scopes

@@ -10,6 +10,8 @@ from core.contracts.events import Event, EventEnd, HandlerRun
 from core.contracts.json import Json, JsonObject, compact
 from core.event_patterns import matches
 
+STATES = "plugin.state_changed"
+ROUTINE = ("found", "active", "stopped", "disabled")
 MOST_RECORDS = 1000
 MOST_RUNS = 100
 """Of one event."""
@@ -65,6 +67,11 @@ def concerns(record: JsonObject, *, name: str = "", plugin: str = "", correlatio
         and (not correlation or record["correlation_id"] == correlation)
         and (not plugin or record["source"] == plugin or any(run["plugin"] == plugin for run in record["runs"]))
     )
+
+
+def is_routine(record: JsonObject) -> bool:
+    """Whether a record, as JSON, only says that a component came or went as it does at every start and end."""
+    return record["name"] == STATES and record["data"].get("state") in ROUTINE
 
 
 class EventHistory:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import and_, func, insert, or_, select
 
 from core.contracts.json import JsonObject, compact
-from core.services.event_history import EventRecord, concerns, stored_runs
+from core.services.event_history import EventRecord, concerns, is_routine, stored_runs
 from core.storage.tables import events
 
 PAGE = 500
@@ -42,9 +42,19 @@ def _values(record: EventRecord) -> JsonObject:
 
 
 def listing(
-    conn: Any, limit: int, *, name: str = "", plugin: str = "", correlation: str = "", after: int = 0
+    conn: Any,
+    limit: int,
+    *,
+    name: str = "",
+    plugin: str = "",
+    correlation: str = "",
+    after: int = 0,
+    routine: bool = True,
 ) -> list[JsonObject]:
-    """Return records as JSON, the newest first, each with its `row`; see `concerns`. after: newer than that row."""
+    """Return records as JSON, the newest first, each with its `row`; see `concerns`.
+
+    after: newer than that row. routine: also those of `is_routine`.
+    """
     where = [events.c.id > after]
     if correlation:
         where.append(events.c.correlation_id == correlation)
@@ -63,6 +73,7 @@ def listing(
             record
             for record in map(_record, rows)
             if concerns(record, name=name, plugin=plugin, correlation=correlation)
+            and (routine or not is_routine(record))
         ]
         if len(rows) < PAGE:
             break

@@ -331,10 +331,6 @@ class Settings(BaseModel):
                 found.update(secret_values(f"{kind}.{name}", table.values))
         return {name: value for name, value in found.items() if len(value) >= SHORTEST_SECRET}
 
-    def unused(self) -> list[str]:
-        """Return a sentence for each setting that is set and has no effect in this version: none has."""
-        return []
-
     def _tables(self) -> list[tuple[str, BaseModel]]:
         return [
             ("retention", self.retention),

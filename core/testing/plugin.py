@@ -16,13 +16,14 @@ from core.contracts.inputs import Address, Origin, Principal, Role
 from core.contracts.json import Json, JsonObject
 from core.contracts.services import PluginContext
 from core.registry.components import ComponentState
-from core.registry.discovery import discover
+from core.registry.discovery import discover, given
 from core.settings import Settings
 from core.settings.components import ComponentTable
 from core.storage import schema
 from core.storage.sqlite import SqliteDatabase
 from core.testing.action_context import SOMEBODY, RecordedAction
 from core.testing.clock import FakeClock
+from core.testing.engine import ScriptedEngine
 
 P = TypeVar("P")
 
@@ -40,13 +41,17 @@ def turn(text: str = "", *, principal: Principal = SOMEBODY, role: Role = Role.U
 
 @dataclass(slots=True, kw_only=True)
 class PluginAlone(Generic[P]):
-    """A plugin that has started. done: its actions that were run by `act`, oldest first."""
+    """A plugin that has started.
+
+    engine: what answers where it asks a model. done: its actions that were run by `act`, oldest first.
+    """
 
     plugin: P
     name: str
     context: PluginContext
     clock: FakeClock
     app: App
+    engine: ScriptedEngine
     done: list[RecordedAction] = field(default_factory=list)
 
     async def act(
@@ -106,17 +111,20 @@ async def alone(
     *,
     config: Mapping[str, Json] | None = None,
     beside: Iterable[object] = (),
+    engine: ScriptedEngine | None = None,
     clock: FakeClock | None = None,
     home: Path | None = None,
 ) -> AsyncIterator[PluginAlone[P]]:
     """Load and start a plugin, with a database in memory, until the block ends; then it is stopped.
 
-    config: the keys of its table in rekku.toml. beside: plugins that it requires.
+    config: the keys of its table in rekku.toml. beside: plugins that it requires. engine: what answers where it asks
+    a model, by default one without a script. Its `self.context` is the one of an app; nobody talks, though, and no
+    interface runs.
     home: the directory in which its `data_directory` is, by default a temporary one. Raises AssertionError with the
     reason when it does not load or start.
     """
     clock = clock or FakeClock()
-    given = discover("plugin", objects=[plugin])[-1]
+    own = discover("plugin", objects=[plugin])[-1]
     others = [discover("plugin", objects=[one])[-1] for one in beside]
     async with AsyncExitStack() as stack:
         if home is None:
@@ -125,10 +133,14 @@ async def alone(
         await database.start()
         stack.push_async_callback(database.stop)
         await schema.upgrade(database)
-        tables = {"plugins": {given.name: ComponentTable(values=dict(config or {}))}}
-        settings = Settings(home=home, engine=("offline",), timezone="UTC", components=tables)
+        tables = {"plugins": {own.name: ComponentTable(values=dict(config or {}))}}
+        engine = engine or ScriptedEngine()
+        settings = Settings(home=home, engine=(engine.name,), timezone="UTC", components=tables)
         app = App(settings, database=database, clock=clock)
-        await app.registry.load("plugin", [*others, given])
+        await app.registry.load("engine", given("engine", [engine]))
+        await app.registry.load("plugin", [*others, own])
+        app.build()
+        stack.push_async_callback(app.env.engines.stop)
         await app.registry.start_plugins()
         stack.push_async_callback(app.registry.stop_plugins)
         component = app.registry.components("plugin")[-1]
@@ -140,4 +152,5 @@ async def alone(
             context=component.instance.context,
             clock=clock,
             app=app,
+            engine=engine,
         )

@@ -178,6 +178,8 @@ class Acting:
         self.pending.append(pending)
         if outcome.status is OutcomeStatus.DONE:
             self._done[envelope.hash] = outcome
+            if rehearsal is not None:
+                rehearsal.done_in_copy(spec, envelope)
         return await self._after(action)
 
     async def _perform_external(

@@ -14,8 +14,10 @@ from core.contracts.inputs import InputKind
 from core.contracts.outcomes import Outcome, OutcomeStatus
 from core.contracts.prompts import Line
 from core.contracts.steps import Next, RecordedAction, Step
+from core.counted import counted
 from core.services import history, inbox, ledger, notes, outbox
 from core.turn.environment import TurnEnvironment
+from core.turn.rehearse import is_rehearsed
 from core.turn.stages.tell_outcome import tell_outcome
 from core.turn.state import StepResult, Turn
 from core.turn.tell_events import tell_written
@@ -25,7 +27,7 @@ from core.turn.write_pending import WriteFailed, write_rows
 
 log = structlog.get_logger("rekku.turns")
 
-LIMIT_SENTENCE = "I stopped after {steps} steps without coming to an end. Tell me how to go on."
+LIMIT_SENTENCE = "I stopped after {steps} without coming to an end. Tell me how to go on."
 END_STATES = {Next.END: "complete", Next.WAIT: "awaiting_approval", Next.LIMIT: "error"}
 
 
@@ -34,7 +36,7 @@ async def commit(turn: Turn, env: TurnEnvironment, result: StepResult, after: Ne
     now_ms = env.clock.now_ms()
     sentence = result.failure
     if after is Next.LIMIT:
-        sentence = LIMIT_SENTENCE.format(steps=turn.number + 1)
+        sentence = LIMIT_SENTENCE.format(steps=counted(turn.number + 1, "step"))
     if result.actions and result.tell and turn.input.kind is InputKind.COMMAND:
         result.tell = tell_outcome(result.actions[0].seen)  # its write may have failed since
     parts = await _prepared(turn, env, sentence or result.tell) if sentence or result.tell else []
@@ -90,7 +92,8 @@ def _has_failed(turn: Turn, result: StepResult) -> bool:
     if not turn.input.kind.without_model:
         return bool(result.failure)
     waits_or_done = (OutcomeStatus.DONE, OutcomeStatus.AWAITING_APPROVAL)
-    return bool(result.failure) or any(action.outcome.status not in waits_or_done for action in result.actions)
+    outcomes = [action.outcome for action in result.actions if not is_rehearsed(action.outcome)]
+    return bool(result.failure) or any(outcome.status not in waits_or_done for outcome in outcomes)
 
 
 def fail_action(result: StepResult, failure: WriteFailed) -> None:
@@ -173,8 +176,9 @@ async def _prepared(turn: Turn, env: TurnEnvironment, sentence: str) -> list[tup
         return []  # its caller is told by the end of the turn
     try:
         return await env.outgoing.prepare(turn.context(), Delivery(address=turn.input.address, text=sentence))
-    except CannotDeliver:
-        # The interface is gone by configuration; the sentence stays as the turn's reason.
+    except CannotDeliver as error:
+        # A hook holds it back, or the interface is gone by configuration; the sentence stays as the turn's reason.
+        turn.undelivered = env.masker.text(error.explain())
         return []
 
 

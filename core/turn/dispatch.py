@@ -279,7 +279,13 @@ class Dispatcher:
         outcome = await call_outcome(turn, self._env) if turn.input.kind is InputKind.CALL else None
         left = not_done(turn.steps)
         ended = self._activity(
-            turn, ActivityKind.ENDED, result=result, approval_ids=waiting, not_done=left, outcome=outcome
+            turn,
+            ActivityKind.ENDED,
+            result=result,
+            approval_ids=waiting,
+            not_done=left,
+            undelivered=turn.undelivered,
+            outcome=outcome,
         )
         await self._env.show(ended)
         for input_id in turn.lease.joined:  # each of them may be waited for

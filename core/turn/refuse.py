@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.contracts.inputs import Origin, Role
+from core.counted import counted
 from core.services import approvals, budgets, inbox, ledger
 from core.services.budgets import DAY_MS, HOUR_MS, RoleBudget
 from core.services.notices import Notice
@@ -15,11 +16,11 @@ from core.turn.tell_once import notice_parts, put_notice
 from core.turn.turn_away import refused
 
 TURNS_USED = (
-    "You have had the {most} turns that a {role} may have in an hour. Write again in {wait}; what you send until "
+    "You have had the {most} that a {role} may have in an hour. Write again in {wait}; what you send until "
     "then is not answered."
 )
 TOKENS_USED = (
-    "You have used the {most} tokens of the model that a {role} may use in a day. Write again in {wait}; what you "
+    "You have used the {most} of the model that a {role} may use in a day. Write again in {wait}; what you "
     "send until then is not answered."
 )
 
@@ -81,17 +82,17 @@ def _used_up(conn: Any, turn: Turn, budget: RoleBudget, now_ms: int) -> Refusal 
     # What the system starts on somebody's earlier order is no turn of theirs, but its tokens are.
     by_hand = turn.input.origin is Origin.USER
     if most is not None and by_hand and budgets.turns_before(conn, principal, turn.id, hour_ms) >= most:
-        return _over("turns_per_hour", TURNS_USED, turn.role, most, hour_ms, hour_ms + HOUR_MS - now_ms)
+        return _over("turns_per_hour", TURNS_USED, "turn", turn.role, most, hour_ms, hour_ms + HOUR_MS - now_ms)
     most, day_ms = budget.engine_tokens_per_day, now_ms - now_ms % DAY_MS
     if most is not None and budgets.tokens_since(conn, principal, day_ms) >= most:
-        return _over("engine_tokens_per_day", TOKENS_USED, turn.role, most, day_ms, day_ms + DAY_MS - now_ms)
+        return _over("engine_tokens_per_day", TOKENS_USED, "token", turn.role, most, day_ms, day_ms + DAY_MS - now_ms)
     return None
 
 
-def _over(key: str, sentence: str, role: Role, most: int, since_ms: int, wait_ms: int) -> Refusal:
+def _over(key: str, sentence: str, thing: str, role: Role, most: int, since_ms: int, wait_ms: int) -> Refusal:
     minutes = -(-wait_ms // 60_000)
     wait = f"{minutes} minutes" if minutes < 120 else f"{-(-minutes // 60)} hours"
-    text = sentence.format(most=f"{most:,}", role=role.value, wait="a minute" if minutes == 1 else wait)
+    text = sentence.format(most=counted(most, thing), role=role.value, wait="a minute" if minutes == 1 else wait)
     return Refusal(
         reason=f"The budget {key} ({most} for a {role.value}) is used up.",
         notice=Notice(kind=key, text=text, since_ms=since_ms),

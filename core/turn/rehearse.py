@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from core.contracts.actions import ActionEnvelope, ActionSpec, Effect
+from core.contracts.actions import MESSAGE_ACTION, ActionEnvelope, ActionSpec, Effect
 from core.contracts.outcomes import Outcome, OutcomeStatus
 
-WOULD_RUN = "Nothing was done, this is a dry run: it would be run now."
-WOULD_ASK = "Nothing was done, this is a dry run: it would wait for an approval now. {reason}"
+NOTHING_DONE = "Nothing was done, this is a dry run: "
+WOULD_RUN = f"{NOTHING_DONE}it would be run now."
+WOULD_ASK = f"{NOTHING_DONE}it would wait for an approval now. {{reason}}"
+
+
+def is_rehearsed(outcome: Outcome) -> bool:
+    """Whether it is what stands for an action that would have been run, or asked for."""
+    return outcome.status is OutcomeStatus.SKIPPED and outcome.reason.startswith(NOTHING_DONE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +24,8 @@ class Rehearsal:
 
     outcomes: what became of actions when it was for real, by their hash. asks: whether what needs an approval is put
     to who may give it; otherwise it is told as well. answered: collects the hashes of those that were answered from
-    `outcomes`. tell: is told of each action that would be run, or asked for.
+    `outcomes`. tell: is told of each action that would be run or asked for, and of each that was done where nothing
+    is kept.
     """
 
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
@@ -36,6 +43,11 @@ class Rehearsal:
             return None
         self.tell("would be run", envelope)
         return Outcome(status=OutcomeStatus.SKIPPED, reason=WOULD_RUN)
+
+    def done_in_copy(self, spec: ActionSpec, envelope: ActionEnvelope) -> None:
+        """Tell of an action that was done where nothing is kept; what it says is seen anyway."""
+        if spec.effect is Effect.LOCAL and spec.type != MESSAGE_ACTION:
+            self.tell("was done in the copy alone", envelope)
 
     def in_place_of_asking(self, envelope: ActionEnvelope, reason: str) -> Outcome | None:
         """Return what an action is answered with that needs an approval; None when it is to be asked for."""

@@ -25,7 +25,8 @@ class Turn:
     """One turn. `steps`: committed. `replies` and `entries`: what an earlier run recorded of the open step.
 
     approved: the approval that this run continues with. grants: what was approved for the rest of the turn.
-    failure: the sentence with which it ended in place of what was asked, or "".
+    failure: the sentence with which it ended in place of what was asked, or "". undelivered: why what it had to tell
+    its chat at last could not be sent, or "".
     tainted: a step of this run, even one that was not committed, saw text that the principal did not write.
     transformed: the hooks have seen the input in this run. told_session: the session that was told of last.
     without_strategy: its turn strategy has failed in it. narrowed: the types that its strategy has left to the step
@@ -57,6 +58,7 @@ class Turn:
     failed: bool = False
     told_session: SessionView | None = None
     failure: str = ""
+    undelivered: str = ""
     undoes: int = 0
     notes: tuple[int, ...] = ()
     sent: list[tuple[int, str]] = field(default_factory=list)

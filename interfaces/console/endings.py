@@ -15,12 +15,13 @@ _EARLY_KEPT = 256
 class Ending:
     """How a turn ended: "complete", "awaiting_approval", "aborted", "error", or "" when the wait was given up.
 
-    not_done: the types of its actions that came to nothing.
+    not_done: the types of its actions that came to nothing. undelivered: why what it had to tell could not be sent.
     """
 
     result: str
     approval_ids: tuple[str, ...] = ()
     not_done: tuple[str, ...] = ()
+    undelivered: str = ""
 
 
 class Endings:
@@ -49,7 +50,12 @@ class Endings:
         """Take note of an activity; only ENDED matters here."""
         if activity.kind is not ActivityKind.ENDED:
             return
-        ending = Ending(result=activity.result, approval_ids=activity.approval_ids, not_done=activity.not_done)
+        ending = Ending(
+            result=activity.result,
+            approval_ids=activity.approval_ids,
+            not_done=activity.not_done,
+            undelivered=activity.undelivered,
+        )
         future = self._waiting.get(activity.input_id)
         if future is None:
             self._early[activity.input_id] = ending

@@ -113,7 +113,8 @@ class ConsoleInterface(InterfaceBase):
     async def run_lines(self, stream: IO[bytes] | IO[str] | None) -> int:
         """Submit one message a line, each after the turn before has ended; blank lines are skipped.
 
-        Returns the exit status: 0, or 1 when a line was not taken, a turn or an action failed, or one waits.
+        Returns the exit status: 0, or 1 when a line was not taken, a turn or an action failed, a reply was held
+        back, or one waits.
         None is what Python makes of a standard input that is closed: it has no lines.
         """
         if stream is None:
@@ -138,8 +139,8 @@ class ConsoleInterface(InterfaceBase):
     async def run_once(self, text: str) -> int:
         """Submit one message and wait until its turn is complete and its replies are printed.
 
-        Returns the exit status: 0, or 1 when it was not taken, its turn or an action of it failed, or it waits for
-        approval.
+        Returns the exit status: 0, or 1 when it was not taken, its turn or an action of it failed, its reply was
+        held back, or it waits for approval.
         """
         if not text.strip():
             await self._errors.say("There is no message to send.")
@@ -156,6 +157,13 @@ class ConsoleInterface(InterfaceBase):
         except (OSError, ValueError) as error:
             raise CannotDeliver(f"The console cannot be written to: {error}.") from error
         return Receipt()
+
+    async def notice(self, text: str) -> None:
+        """Show a line that is said by nobody in the conversation; raises OSError when the terminal has gone."""
+        if self._prompt is not None:
+            self._prompt.tell(text)
+        else:
+            await self._errors.say(text)
 
     async def activity(self, activity: Activity) -> None:
         """Note that a turn started, goes on or ended."""
@@ -198,7 +206,7 @@ class ConsoleInterface(InterfaceBase):
             await self._errors.say(error.explain())
             return False
         ending = await self._endings.wait(accepted.input_id)
-        if ending.result == "complete" and not ending.not_done:
+        if ending.result == "complete" and not ending.not_done and not ending.undelivered:
             return True
         for sentence in self._explain(ending):
             await self._errors.say(sentence)
@@ -210,9 +218,10 @@ class ConsoleInterface(InterfaceBase):
                 f"Approval {id_} is needed; to give it: {self.approve_command.format(id=id_)}"
                 for id_ in ending.approval_ids
             ]
-        if ending.result == "complete":
-            return [f"Not done: {', '.join(ending.not_done)}."]
-        return [_ENDINGS.get(ending.result, f"The turn ended as {ending.result}.")]
+        said = [f"The reply was not sent. {ending.undelivered}"] if ending.undelivered else []
+        if ending.result != "complete":
+            return [_ENDINGS.get(ending.result, f"The turn ended as {ending.result}."), *said]
+        return [*([f"Not done: {', '.join(ending.not_done)}."] if ending.not_done else []), *said]
 
 
 _MAX_TEXT = f"{MAX_LINE_BYTES // 1024 // 1024} MiB"

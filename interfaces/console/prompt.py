@@ -27,6 +27,7 @@ from interfaces.console.keys import key_bindings
 from interfaces.console.markdown import render_markdown
 from interfaces.console.status import Status
 from interfaces.console.stray_output import strays_shown
+from interfaces.console.terminal_text import visible_controls
 
 _STYLE = Style.from_dict(
     {
@@ -39,6 +40,7 @@ _STYLE = Style.from_dict(
         "completion-menu.meta.completion.current": "bg:default ansicyan",
     }
 )
+_DIM, _NOT_DIM = "\x1b[2m", "\x1b[22m"
 _FRAME_S = 0.1
 _QUEUED_MESSAGES = 100
 _HAND_OVER_S = 5.0
@@ -96,6 +98,10 @@ class Prompt:
         """Print a message above the line that is being typed; raises OSError when the terminal has gone."""
         columns = self._output.get_size().columns
         self._print("\n" + await in_thread(lambda: render_markdown(text, columns)))
+
+    def tell(self, line: str) -> None:
+        """Print a line about the conversation, dimmed, above the one that is being typed."""
+        self._print(f"\n{_DIM}{visible_controls(line)}{_NOT_DIM}\n")
 
     def note(self, activity: Activity) -> None:
         """Show in the status line that a turn started, goes on or ended."""

@@ -76,7 +76,8 @@ class Event(ReminderActions):
                 schedule.change(conn, before, after)
 
         ctx.write(write)
-        answer = f"Your time zone is {zone}, and {len(moved)} reminders keep their wall-clock time there."
+        keep = "1 reminder keeps its" if len(moved) == 1 else f"{len(moved)} reminders keep their"
+        answer = f"Your time zone is {zone}, and {keep} wall-clock time there."
         if stay:
             numbers = ", ".join(str(reminder.number) for reminder in stay)
             answer += f" There it has gone by for {numbers}, which come when they would have come."

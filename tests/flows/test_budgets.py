@@ -87,7 +87,7 @@ async def test_commands_are_not_counted_and_not_refused() -> None:
         for _ in range(3):
             assert (await kit.interface.ask("/help", user_id="ann"))[0].startswith("**Commands**")
         await kit.interface.ask("hi", user_id="ann")
-        assert "turns that a guest" in (await kit.interface.ask("hi", user_id="ann"))[0]
+        assert "turn that a guest" in (await kit.interface.ask("hi", user_id="ann"))[0]
         assert (await kit.interface.ask("/help", user_id="ann"))[0].startswith("**Commands**")
         assert "running here" in (await kit.interface.ask("/stop", user_id="ann"))[0]
 

@@ -407,6 +407,9 @@ def test_run_has_nothing_to_serve(home: Path) -> None:
     assert "telegram is off: TELEGRAM_BOT_TOKEN is not set." in nothing
     assert nothing.startswith("rekku: There is nothing to serve")
     assert "rekku chat" in nothing
+    watched = rekku(home, "run", "--watch")
+    assert watched.returncode == 2
+    assert "`rekku chat --watch`" in watched.stderr.splitlines()[-1]
 
 
 def test_run_serves_until_it_is_told_to_stop(home: Path) -> None:

@@ -378,17 +378,24 @@ async def test_kept_events_are_listed_by_name_plugin_and_correlation(tmp_path: P
     in_thread = asyncio.to_thread
     code, out, _ = await in_thread(rekku, tmp_path, "list", "--name", "turn.*")
     assert code == 0
-    assert [line.split()[2] for line in out.splitlines()[1:]] == ["turn.completed", "turn.started"]
+    assert [line.split()[2] for line in out.splitlines()[1:]] == ["turn.started", "turn.completed"]
     assert "listener.hear: ran" in out
     _, out, _ = await in_thread(rekku, tmp_path, "list", "--json", "--correlation", "turn-1", "--limit", "1000")
     rows = json.loads(out)
     assert {row["correlation_id"] for row in rows} == {"turn-1"}
-    assert rows[-1]["name"] == "turn.started"
-    assert rows[-1]["runs"][0].keys() == {"plugin", "handler", "stage", "end", "reason", "took_ms"}
+    started = next(row for row in rows if row["name"] == "turn.started")
+    assert [row["at_ms"] for row in rows] == sorted(row["at_ms"] for row in rows), "the newest is the last"
+    assert started["runs"][0].keys() == {"plugin", "handler", "stage", "end", "reason", "took_ms"}
     _, out, _ = await in_thread(rekku, tmp_path, "list", "--json", "--plugin", "Listener")
     assert json.loads(out) == []
     _, out, _ = await in_thread(rekku, tmp_path, "list", "--json", "--plugin", "listener", "--name", "listener.**")
     assert [row["data"] for row in json.loads(out)] == [{"what": "a lamp"}]
+    _, out, _ = await in_thread(rekku, tmp_path, "list", "--json")
+    names = [row["name"] for row in json.loads(out)]
+    assert "plugin.state_changed" not in names, "all came and went as they do"
+    assert names[-1] == "listener.noted"
+    _, out, _ = await in_thread(rekku, tmp_path, "list", "--json", "--all", "--limit", "1000")
+    assert json.loads(out)[-1]["data"]["state"] == "stopped"
     code, _, error = await in_thread(rekku, tmp_path, "list", "--name", "turn")
     assert (code, "no dot" in error) == (2, True)
 

@@ -176,7 +176,7 @@ def test_loading_leaves_no_process_behind(tmp_path: Path) -> None:
     before = set(descendants_of(os.getpid()))
     app = loaded_app(load_settings({"REKKU_ENGINE": "offline"}, home=tmp_path))
     (asked,) = [one for one in standings(app) if one.name == "asked"]
-    assert (asked.state, asked.reason) == ("ok", "")
+    assert (asked.state, asked.reason) == ("ok", "loads; was not started here")
     assert set(descendants_of(os.getpid())) == before
     assert not (tmp_path / "data" / "asked").exists()
 

@@ -6,17 +6,20 @@ import asyncio
 import gc
 import sys
 import weakref
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
 from core.ai_plugin_base import ActionContext, AIPluginBase, action, every, hook
+from core.commands.conversation import tell_reloaded
 from core.contracts.deliveries import Health
 from core.registry.component import Component, ComponentState
 from core.services import plugin_wishes
 from core.settings import Access, Settings, load_settings
 from core.testing import RunningApp, ScriptedEngine, message, running_app
+from interfaces.console import ConsoleInterface
 
 GREET = """
 from core.ai_plugin_base import AIPluginBase, action
@@ -327,23 +330,28 @@ async def test_a_turn_that_runs_ends_and_is_told_what_is_gone() -> None:
         assert "The plugin slow was taken out of use meanwhile" in by_action["quick"]["reason"]
 
 
-async def test_watch(tmp_path: Path) -> None:
+async def test_watch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = place(tmp_path, "greet", "one ")
     async with running_app(home=tmp_path) as kit:
         files = kit.app.plugins.files
         kit.app.plugins._read_again = lambda: load_settings({"REKKU_ENGINE": "offline"}, home=tmp_path)
+        console = ConsoleInterface()
+        files.tell = partial(tell_reloaded, console, kit.app.masker)
         files._known = files._before = await files._stamps()
         assert await files.look() == []
         file.write_text(file.read_text().replace("one", "second"))
         assert await files.look() == []  # it may still be being written
         (done,) = await files.look()
         assert done.text == "greet was reloaded."
+        assert capsys.readouterr().err.endswith("(watch) greet was reloaded.\n")
         assert await kit.interface.ask("/greet") == ["second hello"]
         file.write_text("class Broken(:")
         await files.look()
         (done,) = await files.look()
         assert not done.ok
         assert "greet goes on as it was" in done.text
+        told = capsys.readouterr().err.splitlines()[-1]
+        assert told.startswith("(watch) greet goes on as it was; the new one cannot be used (import): SyntaxError")
         other = place(tmp_path, "other")
         (tmp_path / "rekku.toml").write_text('[plugins.other]\nword = "world"\n')
         await files.look()

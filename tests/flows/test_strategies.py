@@ -217,7 +217,7 @@ async def test_it_is_kept_with_the_conversation_and_a_guest_cannot_choose_it(kit
 @pytest.mark.parametrize("name", ["", "Plan", "default", "a b", "x" * 41])
 def test_a_name_that_is_none_is_refused(name: str) -> None:
     with pytest.raises(DeclarationError):
-        strategy(name)
+        strategy(name)(lambda turn, steps: None)
 
 
 async def test_two_plugins_cannot_have_the_same() -> None:

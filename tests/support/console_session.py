@@ -1,6 +1,7 @@
 """A console with a scripted core behind it, to be run in a terminal: `python -m tests.support.console_session DIR`.
 
-What it answers: "long" runs until `/stop`, "hostile" answers with escape sequences, everything else is repeated.
+What it answers: "long" runs until `/stop`, "hostile" answers with escape sequences, "edited" shows a line
+that nobody says, everything else is repeated.
 SIGUSR1 makes it deliver a reminder, SIGTERM makes it stop.
 """
 
@@ -74,6 +75,8 @@ class ScriptedCore:
             elif input_.text == "hostile":
                 await self.say(HOSTILE)
                 print("a stray \x1b[31mline\x1b[0m \x1b]0;owned\x07", "in pieces")
+            elif input_.text == "edited":
+                await self._console.notice("(watch) greet was \x1b[2Jreloaded.")
             else:
                 await self.say(f"You said: {input_.text!r}")
             self._stop.clear()

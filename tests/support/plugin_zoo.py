@@ -8,7 +8,7 @@ HEAD = """
 from typing import Annotated, Any
 import asyncio, os, socket, subprocess, sys, threading, time
 from pydantic import BaseModel, Field, SecretStr
-from core.ai_plugin_base import ActionContext, AIPluginBase, TurnContext, action, hook
+from core.ai_plugin_base import ActionContext, AIPluginBase, TurnContext, action, hook, on
 """
 
 TAIL = "\nPLUGIN_CLASS = Animal\n"
@@ -384,5 +384,17 @@ class Animal:
         state="failed",
         sentence="graze with {} raised KeyError: 'grass'",
         reads=True,
+    ),
+    "waits_for_a_misspelt_event": Animal(
+        body=_class('@on("turn.complete")', "async def note(self, event: Any) -> None:", "    self.last = event"),
+        check="events",
+        state="warning",
+        sentence="note waits for turn.complete, which the core does not emit",
+    ),
+    "takes_a_misspelt_hook": Animal(
+        body=_class('@hook("before_action_")', "async def look(self, turn: TurnContext) -> None:", "    return None"),
+        check="import",
+        state="failed",
+        sentence="line 9): @hook('before_action_'): there is no such hook. Did you mean before_action?",
     ),
 }

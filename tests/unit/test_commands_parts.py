@@ -7,6 +7,7 @@ import os
 import signal
 import sqlite3
 import stat
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from core.commands.event_loop import run_and_leave
 from core.commands.exit_status import CommandFailed, finish
 from core.commands.home_use import process_using
 from core.commands.outbox import _age_s
+from core.commands.plugin_skeleton import how_to_test
 from core.commands.startup import LARGEST_LOG, log_kept, mask_of, tables_of_nobody
 from core.commands.stop_signals import StopAsked, StopSignals
 from core.commands.stored import told_time
@@ -156,6 +158,14 @@ async def test_tables_of_nobody(tmp_path: Path) -> None:
     engine, plugin = tables_of_nobody(app)
     assert plugin == "[plugins.dcie] has no effect: there is no such plugin. Did you mean dice?"
     assert engine.startswith("[engines.gpt] has no effect: there is no such engine. Known: ")
+
+
+def test_the_hint_says_what_a_test_needs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    monkeypatch.setattr("core.commands.plugin_skeleton.find_spec", lambda name: None)
+    get, run = how_to_test(tmp_path / "_test_lamp.py")
+    assert get.startswith(f"make -C {root} setup   # once: the tests need pytest")
+    assert run == f"cd {root} && {sys.executable} -m pytest {tmp_path}/_test_lamp.py"
 
 
 def test_the_suggested_command_can_be_typed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -149,6 +149,14 @@ def test_no_message_can_rewrite_the_screen(terminal: Terminal) -> None:
     assert "\x9b" not in terminal.raw.decode()
 
 
+def test_a_line_about_the_conversation_stands_above_what_is_typed(terminal: Terminal) -> None:
+    terminal.type("edited\r")
+    terminal.until_line("(watch) greet was ␛[2Jreloaded.")
+    terminal.until_typing(">")
+    terminal.type("and on\r")
+    terminal.until_line(answer("and on"))
+
+
 def test_stop_ends_the_conversation_from_outside(terminal: Terminal) -> None:
     terminal.type("half a li")
     terminal.until_typing("> half a li")

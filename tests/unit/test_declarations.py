@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,11 @@ from core.ai_plugin_base import AIPluginBase, action
 from core.contracts.actions import ActionSpec, DisplayHints, Effect, Permission
 from core.contracts.errors import DeclarationError
 from core.contracts.json import Json, JsonObject
+from core.registry.component import ComponentState, Stage
 from core.registry.declared_specs import declared_specs
+from core.registry.discovery import found_at
+from core.registry.misspelt_events import meant_instead
+from tests.support.plugin_files import make_registry
 
 
 class Plain:
@@ -264,7 +269,64 @@ def test_a_decorated_method_without_docstring_or_annotation() -> None:
         async def roll(self, sides) -> None:  # type: ignore[no-untyped-def]
             """Roll."""
 
-    with pytest.raises(DeclarationError, match=r"Silent\.roll: the action has no docstring"):
+    with pytest.raises(
+        DeclarationError, match=r"Silent\.roll \(test_declarations\.py, line \d+\): the action has no docstring"
+    ):
         declared_specs("dice", Silent())
-    with pytest.raises(DeclarationError, match=r"Untyped\.roll: the parameter sides has no annotation"):
+    with pytest.raises(DeclarationError, match=r"Untyped\.roll \(.*\): the parameter sides has no annotation"):
         declared_specs("dice", Untyped())
+
+
+WRONG = {
+    "action": ('@action(effect="locl")', "@action(effect='locl'): there is no such effect. Did you mean local?"),
+    "permission": (
+        '@action(effect="read", permission="trainers")',
+        "@action(permission='trainers'): there is no such permission. Did you mean trainer?",
+    ),
+    "phrase": (
+        '@action(effect="read", phrases=["shine {hue}"])',
+        "the phrase 'shine {hue}' names the unknown field 'hue'. Known: colour.",
+    ),
+    "hook": ('@hook("gather_contxt")', "@hook('gather_contxt'): there is no such hook. Did you mean gather_context?"),
+    "bare hook": ("@hook", "@hook is used without the name of a hook. Write @hook("),
+    "bare on": ("@on", "@on is used without a pattern. Write @on("),
+    "stage": ('@on("lamp.*", stage="handel")', "'handel' is no stage of events. Did you mean handle?"),
+    "pattern": ('@on("Lamp")', "'Lamp' in 'Lamp' is neither a lower-case word"),
+    "every": ('@every(minutes=5, late="skp")', "@every: late is 'skp'. Write"),
+    "strategy": ('@strategy("My Way")', "this cannot be the name of a strategy"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+async def test_a_wrong_declaration_names_method_file_line_and_cure(tmp_path: Path, case: str) -> None:
+    decorator, sentence = WRONG[case]
+    file = tmp_path / "lamp.py"
+    file.write_text(
+        "from core.ai_plugin_base import AIPluginBase, action, every, hook, on, strategy\n\n\n"
+        "class Lamp(AIPluginBase):\n"
+        f"    {decorator}\n"
+        "    async def shine(self, colour: str) -> str:\n"
+        '        """Shine."""\n'
+        "        return colour\n\n\n"
+        "PLUGIN_CLASS = Lamp\n",
+        encoding="utf-8",
+    )
+    registry = make_registry()
+    await registry.load("plugin", [found_at(file)])
+    (component,) = registry.components("plugin")
+    assert component.state is ComponentState.FAILED
+    assert component.stage is Stage.DECLARATION
+    assert "lamp.py, line 5)" in component.reason
+    assert "shine (" in component.reason
+    assert sentence in component.reason
+
+
+@pytest.mark.parametrize(
+    ("pattern", "meant"),
+    [
+        ("turn.complete", "turn.completed"), ("input.recieved", "input.received"), ("turns.*", "turn.*"),
+        ("turn.completed", ""), ("turn.*", ""), ("**", ""), ("lamp.switched", ""), ("lamp.*", ""), ("*.started", ""),
+    ],
+)  # fmt: skip
+def test_a_misspelt_event_is_seen_and_an_own_one_is_not(pattern: str, meant: str) -> None:
+    assert meant_instead(pattern) == meant

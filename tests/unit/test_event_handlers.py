@@ -42,7 +42,7 @@ def test_a_method_may_handle_several_events() -> None:
     [
         ({"pattern": "Lamp.*"}, "neither a lower-case word"),
         ({"pattern": "lamp"}, "no dot"),
-        ({"stage": "handel"}, "no stage of events. Use one of validate, filter, handle"),
+        ({"stage": "handel"}, "no stage of events. Did you mean handle?"),
         ({"when": "wake_word: hey"}, "cannot be called"),
         ({"priority": "high"}, "no whole number"),
         ({"timeout_s": 0}, "timeout_s is 0"),
@@ -57,7 +57,7 @@ def test_a_mistake_names_plugin_method_and_cure(arguments: dict[str, Any], said:
 
     with pytest.raises(DeclarationError) as caught:
         declared_handlers("wrong", Wrong())
-    assert caught.value.explain().startswith("wrong.switch: ")
+    assert caught.value.explain().startswith("wrong.switch (test_event_handlers.py, line 55): ")
     assert said in caught.value.explain()
     assert caught.value.cure
 
@@ -67,7 +67,7 @@ def test_a_handler_takes_the_event_alone() -> None:
         @on("lamp.*")
         async def switch(self) -> None: ...
 
-    with pytest.raises(DeclarationError, match=r"wrong\.switch: it does not take one event"):
+    with pytest.raises(DeclarationError, match=r"wrong\.switch \(.*, line 67\): it does not take one event"):
         declared_handlers("wrong", Wrong())
 
 

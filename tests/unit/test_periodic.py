@@ -163,4 +163,4 @@ def test_what_is_no_time_is_reported_and_stops_nobody(
 )
 def test_a_wrong_declaration_is_an_error(interval: dict[str, object]) -> None:
     with pytest.raises(DeclarationError):
-        every(**interval)  # type: ignore[arg-type]
+        every(**interval)(lambda self: None)  # type: ignore[arg-type]

@@ -63,7 +63,7 @@ GOOD = plugin_source("good_action")
         (
             plugin_source("x", keywords=", permission='admin'"),
             "declaration",
-            "permission one of anyone, user, trainer",
+            "@action(permission='admin'): there is no such permission. Known: anyone, trainer, user.",
         ),
         (
             plugin_source("x", body="requires = ('good')"),

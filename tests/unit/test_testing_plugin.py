@@ -9,9 +9,11 @@ import pytest
 from pydantic import BaseModel, Field
 from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select
 
-from core.ai_plugin_base import ActionContext, ActionFailed, AIPluginBase, TurnContext, action, every, hook
-from core.contracts.inputs import Principal, Role
-from core.testing import alone, check_plugin, running_app, turn
+from core.ai_plugin_base import ActionContext, ActionFailed, AIPluginBase, Event, TurnContext, action, every, hook
+from core.contracts.errors import EngineUnavailable
+from core.contracts.inputs import Address, Principal, Role
+from core.contracts.messages import Said
+from core.testing import ScriptedEngine, alone, check_plugin, message, running_app, turn
 
 metadata = MetaData()
 hay = Table("hay_bale", metadata, Column("id", Integer, primary_key=True), Column("text", String(50)))
@@ -65,6 +67,25 @@ class Barn(AIPluginBase):
         return f"{turn.role} said {turn.text}"
 
 
+class Busy(AIPluginBase):
+    """Uses all that there is as it starts."""
+
+    async def start(self) -> None:
+        self.heard: list[Said] = []
+        self.subscription = self.context.messages.subscribe(self.heard.append)
+        await self.context.messages.note(Address("test", "bob"), "I am there.")
+        try:
+            self.answer = (await self.context.engines.ask("How are you?")).text
+        except EngineUnavailable as error:
+            self.answer = str(error)
+        self.context.events.subscribe("lamp.*", self.see)
+        self.context.spawn(self.context.clock.sleep(5), "waiting")
+        await self.context.kv.set("started", True)
+
+    async def see(self, event: Event) -> None:
+        """See a lamp."""
+
+
 class Broken(AIPluginBase):
     """Does not start."""
 
@@ -104,6 +125,20 @@ async def test_the_clock_jobs_hooks_and_configuration() -> None:
         await barn.run_job("glance")
         assert barn.plugin.looked == 7
         assert await barn.plugin.tell(turn("hello", role=Role.GUEST)) == "guest said hello"
+
+
+async def test_a_start_has_all_that_there_is_in_an_app() -> None:
+    async with alone(Busy, engine=ScriptedEngine("Well.")) as busy:
+        assert busy.plugin.answer == "Well."
+        assert busy.engine.last.messages[0].content == "How are you?"
+        assert await busy.context.kv.get("started") is True
+    async with running_app(plugins=[Busy], engine=ScriptedEngine("Well.", message("Hello."))) as run:
+        await run.interface.ask("Hi")
+        plugin = run.app.registry.get("plugin", "busy")
+        assert plugin is not None
+        assert plugin.instance.answer == "Well."
+        assert [said.text for said in plugin.instance.heard] == ["Hi", "Hello."]
+    check_plugin(Busy)
 
 
 async def test_a_plugin_that_does_not_start_or_load_is_told() -> None:
