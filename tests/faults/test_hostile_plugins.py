@@ -11,8 +11,9 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -234,12 +235,14 @@ class Moody(AIPluginBase):
         raise ActionFailed("Not today.")
 
 
-BAD, GOOD, STEADY, SAYS_NO = ("moody", {"bad": True}), ("moody", {"bad": False}), ("steady", {}), ("says_no", {})
+Asked: TypeAlias = "tuple[str, dict[str, Any]]"
+BAD: Asked = ("moody", {"bad": True})
+GOOD: Asked = ("moody", {"bad": False})
+STEADY: Asked = ("steady", {})
+SAYS_NO: Asked = ("says_no", {})
 
 
-async def state_after(
-    *asked: tuple[str, dict[str, Any]], by: tuple[str, ...] = ("",), failures: int = 3, **settings: Any
-) -> str:
+async def state_after(*asked: Asked, by: tuple[str, ...] = ("",), failures: int = 3, **settings: Any) -> str:
     """Let people, one after the other and again, ask for actions in a turn each; return the state of the plugin."""
     engine = ScriptedEngine()
     watchdog = WatchdogSettings(failures_in_a_row=failures)
@@ -284,9 +287,8 @@ async def with_users(home: Path, *names: str) -> Path:
     async with running_app(home=home) as kit:
         for name in names:
             who = Principal(kit.interface.name, name)
-            await kit.app.database.transact(
-                lambda conn, who=who: roles.put(conn, who, Role.USER, name="", decided_by="test", now_ms=1)
-            )
+            put = partial(roles.put, principal=who, role=Role.USER, name="", decided_by="test", now_ms=1)
+            await kit.app.database.transact(put)
     return home
 
 
