@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from core.contracts.actions import Permission, Untrusted
+from core.contracts.deliveries import Health
 from core.contracts.hooks import TurnContext
 from core.contracts.inputs import Role
 
@@ -38,15 +39,28 @@ class Mention:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HealthCheck:
+    """A check of its own that a plugin adds to `/readyz`. name: a-z, 0-9 and _.
+
+    check: tells how it is, with or without async, within 10 seconds; its answer stands for half a minute.
+    critical: while it is not ok, Rekku is not ready.
+    """
+
+    name: str
+    check: Callable[[], Health | Awaitable[Health]]
+    critical: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gauge:
-    """A number at /metrics, as `rekku_plugin_PLUGIN_NAME`. read: must neither wait nor take long."""
+    """A number at /metrics, as `rekku_plugin_PLUGIN_NAME`. read: tells it, with or without async, within a second."""
 
     name: str
     description: str
-    read: Callable[[], float]
+    read: Callable[[], float | Awaitable[float]]
 
 
-SlotSpec: TypeAlias = StatusSegment | Mention | Gauge
+SlotSpec: TypeAlias = StatusSegment | Mention | HealthCheck | Gauge
 
-SLOTS: Mapping[str, type] = {"status": StatusSegment, "mentions": Mention, "metrics": Gauge}
+SLOTS: Mapping[str, type] = {"status": StatusSegment, "mentions": Mention, "health": HealthCheck, "metrics": Gauge}
 """Every slot, and the form of what fills it."""

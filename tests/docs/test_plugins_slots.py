@@ -44,6 +44,8 @@ async def test_the_pantry(tmp_path: Path) -> None:
         await kit.interface.ask("Write a list, see @pantry and @nobody")
         assert any("@pantry: 3 of jam, 1 of honey" in m.content for m in engine.last.messages)
         assert "**pantry**: 4 jars" in (await kit.interface.ask("/status"))[0]
+        (check,) = await kit.app.host.checks.answers()
+        assert (check.name, check.health.ok, check.critical) == ("pantry.jam", True, False)
 
 
 async def test_the_baker(tmp_path: Path) -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from typing import Any
 
 import pytest
 
 from core.ai_plugin_base import AIPluginBase, TurnContext, Untrusted, action
+from core.commands.running_checks import running_checks
 from core.contracts.actions import DisplayHints
+from core.contracts.deliveries import Health
 from core.contracts.errors import DeclarationError
-from core.contracts.slots import Gauge, Mention, StatusSegment
+from core.contracts.slots import Gauge, HealthCheck, Mention, StatusSegment
+from core.registry.component import ComponentState
 from core.testing import RunningApp, ScriptedEngine, message, running_app
+from tests.flows.test_health import SECRET, of, watched
 from tests.flows.workshop import Workshop
 
 
@@ -91,6 +97,111 @@ async def test_status_and_what_is_taken_back() -> None:
         assert "the gauge is broken" in status
         await kit.interface.ask("/plugins disable filler")
         assert "filler" not in (await kit.interface.ask("/status"))[0]
+
+
+def check(name: str, answer: Any, *, critical: bool = False) -> HealthCheck:
+    async def tell() -> Any:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return HealthCheck(name=name, check=tell, critical=critical)
+
+
+async def test_checks_of_plugins_are_told_and_only_a_critical_one_makes_us_unready() -> None:
+    release = threading.Event()
+    bad = Health(ok=False, detail=f"The key {SECRET} is worn out.", cure="Get another.")
+    async with running_app(plugins=[Filler()]) as kit, watched(kit) as watch:
+        kit.app.masker.learn("KEY", SECRET)
+        fill(kit, "health", check("lock", bad))
+        fill(kit, "health", check("door", Health(ok=True, detail="It is open.")))
+        fill(kit, "health", check("window", ValueError("no")))
+        fill(kit, "health", check("roof", "fine"))
+        fill(kit, "health", HealthCheck(name="hangs", check=lambda: release.wait(60) and Health(ok=True)))
+        try:
+            status, parts = await watch.ready()
+        finally:
+            release.set()
+        assert status == 200
+        told = {name: (part["state"], part["reason"]) for (kind, name), part in parts.items() if kind == "check"}
+        assert told == {
+            "filler.lock": ("failed", "The key [KEY] is worn out. Get another."),
+            "filler.door": ("ok", "It is open."),
+            "filler.window": ("failed", "ValueError: no"),
+            "filler.roof": ("failed", "It does not tell how it is."),
+            "filler.hangs": ("failed", "It does not answer within 2 s."),
+        }
+        (text,) = await kit.interface.ask("/status")
+        assert "**filler.lock** is not well: The key [KEY] is worn out. Get another." in text
+        assert "filler.door" not in text
+        fill(kit, "health", check("wall", Health(ok=False, detail="It fell."), critical=True))
+        status, parts = await watch.ready()
+        assert (status, parts["check", "filler.wall"]["required"]) == (503, True)
+        component = kit.app.registry.get("plugin", "filler")
+        assert component is not None
+        kit.app.registry.withhold(component, ComponentState.DEGRADED, "it is not well")
+        status, parts = await watch.ready()
+        assert (status, [key for key in parts if key[0] == "check"]) == (200, [])
+
+
+async def test_doctor_asks_the_process_that_runs_for_the_checks() -> None:
+    async with running_app(plugins=[Filler()]) as kit, watched(kit) as watch:
+        fill(kit, "health", check("lock", Health(ok=False, detail="It is stuck.")))
+        settings = kit.app.settings.model_copy(update={"health_listen": f"127.0.0.1:{watch.server.port}"})
+        (told,) = await running_checks(settings, f"1, {os.getpid()}")
+        assert (told.area, told.name, told.state, told.detail) == ("check", "filler.lock", "warning", "It is stuck.")
+        assert await running_checks(settings, "1") == [], "who listens there serves another home"
+    assert await running_checks(settings, str(os.getpid())) == [], "nobody listens any more"
+
+
+def gauge(name: str, read: Any) -> Gauge:
+    return Gauge(name=name, description="A thing.", read=read)
+
+
+async def test_a_gauge_is_read_beside_the_loop_and_leaves_out_nobody_but_itself() -> None:
+    loop, release = threading.get_ident(), threading.Event()
+
+    def broken() -> float:
+        raise ValueError("no")
+
+    async def written_with_async() -> float:
+        return 3
+
+    async with running_app(plugins=[Filler()]) as kit, watched(kit) as watch:
+        fill(kit, "metrics", gauge("hangs", lambda: release.wait(60)))
+        fill(kit, "metrics", gauge("broken", broken))
+        fill(kit, "metrics", gauge("text", lambda: "many"))
+        fill(kit, "metrics", gauge("on_the_loop", lambda: threading.get_ident() == loop))
+        fill(kit, "metrics", gauge("awaited", written_with_async))
+        try:
+            figures = await watch.figures()
+        finally:
+            release.set()
+    assert of(figures, "rekku_plugin_filler_on_the_loop") == 0
+    assert of(figures, "rekku_plugin_filler_awaited") == 3
+    assert of(figures, "rekku_turns_running") == 0
+    assert not {name for name, _ in figures if name.endswith(("hangs", "broken", "text"))}
+
+
+@pytest.mark.parametrize("state", [ComponentState.DEGRADED, ComponentState.QUARANTINED, ComponentState.STOPPED])
+async def test_what_is_out_of_use_is_not_asked(state: ComponentState) -> None:
+    asked: list[str] = []
+    engine = ScriptedEngine(otherwise=message("ok"))
+    async with running_app(engine=engine, plugins=[Filler()]) as kit, watched(kit) as watch:
+        fill(kit, "status", StatusSegment(text=lambda: asked.append("status") or "well"))
+        fill(kit, "metrics", gauge("things", lambda: asked.append("metrics") or 1))
+        fill(kit, "mentions", mention("shed", "It has a rake."))
+        component = kit.app.registry.get("plugin", "filler")
+        assert component is not None
+        kit.app.registry.withhold(component, state, "it is not well")
+        assert "well" not in (await kit.interface.ask("/status"))[0]
+        assert "shed" not in (await kit.interface.ask("/help"))[0]
+        assert of(await watch.figures(), "rekku_plugin_filler_things") is None
+        await kit.interface.ask("see @shed")
+        assert "rake" not in told(engine)
+        assert asked == []
+        kit.app.registry.restore(component)
+        assert of(await watch.figures(), "rekku_plugin_filler_things") == 1
 
 
 @pytest.mark.parametrize(
