@@ -205,9 +205,10 @@ def _signal(process: Process, number: signal.Signals) -> None:
 
 def _how(status: int | None) -> str:
     """Return how a program ended."""
-    if status is not None and status < 0:
-        return f"signal {signal.Signals(-status).name}"
-    return f"exit status {status}"
+    if status is None or status >= 0:
+        return f"exit status {status}"
+    known = {number.value for number in signal.Signals}
+    return f"signal {signal.Signals(-status).name if -status in known else -status}"
 
 
 class SidecarsOfPlugin:

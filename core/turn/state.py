@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from core.contracts.actions import ActionEnvelope, ActionSpec, Effect, WriteFn
+from core.contracts.actions import ActionEnvelope, ActionSpec, Effect, Untrusted, WriteFn
 from core.contracts.deliveries import Part
 from core.contracts.hooks import SessionView, TurnContext
 from core.contracts.inputs import Input, Role
@@ -27,7 +27,8 @@ class Turn:
     approved: the approval that this run continues with. grants: what was approved for the rest of the turn.
     failure: the sentence with which it ended in place of what was asked, or "".
     tainted: a step of this run, even one that was not committed, saw text that the principal did not write.
-    transformed: the hooks have seen the input in this run. told_session: the session that was told of last.
+    transformed: the hooks have seen the input in this run. received: its words before they did, None: as they are.
+    mentioned: what the mentions in it stand for, None: not asked in this run. told_session: the session that was told of last.
     without_strategy: its turn strategy has failed in it. notes: the ids of the notes that the prompt of its last step
     held.
     undoes: what this turn takes back (the id of the compensation that it runs), or 0.
@@ -50,6 +51,8 @@ class Turn:
     history_is_long: bool = False
     tainted: bool = False
     transformed: bool = False
+    received: str | None = None
+    mentioned: Mapping[str, str | Untrusted] | None = None
     without_strategy: bool = False
     failed: bool = False
     told_session: SessionView | None = None

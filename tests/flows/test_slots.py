@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from core.ai_plugin_base import AIPluginBase, TurnContext, Untrusted, action
+from core.ai_plugin_base import AIPluginBase, TurnContext, Untrusted, action, hook
 from core.commands.running_checks import running_checks
 from core.contracts.actions import DisplayHints
 from core.contracts.deliveries import Health
 from core.contracts.errors import DeclarationError
+from core.contracts.inputs import Input
 from core.contracts.slots import Gauge, HealthCheck, Mention, StatusSegment
 from core.registry.component import ComponentState
 from core.testing import RunningApp, ScriptedEngine, message, running_app
+from core.turn.resolve_mentions import names_in
 from tests.flows.test_health import SECRET, of, watched
 from tests.flows.workshop import Workshop
 
@@ -63,6 +66,52 @@ async def test_a_mention_travels_with_its_message_alone() -> None:
         await kit.interface.ask("a@shed.example")
         assert "It has a rake." not in told(engine), "an address is no mention"
         assert "`@shed`: A thing." in (await kit.interface.ask("/help"))[0]
+
+
+async def test_a_mention_is_resolved_once_in_a_turn_and_from_the_words_as_they_came() -> None:
+    asked: list[str] = []
+
+    class Adder(AIPluginBase):
+        @hook("transform_input")
+        async def add(self, turn: TurnContext, input: Input) -> Input:
+            return replace(input, text=f"{input.text} and @cellar")
+
+        @action(effect="read")
+        async def look(self) -> str:
+            """Look."""
+            return "seen"
+
+    def resolve(turn: TurnContext, name: str) -> str:
+        asked.append(name)
+        return f"It has {len(asked)}."
+
+    engine = ScriptedEngine(("look", {}), ("look", {}), message("ok"))
+    async with running_app(engine=engine, plugins=[Filler(), Adder()]) as kit:
+        for name in ("shed", "cellar"):
+            fill(kit, "mentions", Mention(name=name, description="A thing.", resolve=resolve))
+        await kit.interface.ask("see @shed")
+        prompts = ["\n".join(m.content for m in request.messages) for request in engine.requests]
+    assert asked == ["shed"], "once in a turn, and not what a hook has added"
+    assert len(prompts) == 3
+    assert all("@shed: It has 1." in prompt for prompt in prompts), "every step of the turn sees it"
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("@Shed, (@attic)! @shed's", ["shed", "attic"]),
+        ("a@shed.example and shed@shed and me+you@shed", []),
+        ("https://example.org/@shed and @shed.example and @shed@example.org", []),
+        ("`@shed` ``a ` @shed`` and @attic", ["attic"]),
+        ("```\n@shed\n```\n@attic", ["attic"]),
+        ("see:\n```py\n@shed", []),
+        ("one ` alone, @shed", ["shed"]),
+        ("@shed. @attic-", ["shed", "attic"]),
+        ("@sheds @she @@shed", ["sheds", "she"]),
+    ],
+)
+def test_what_counts_as_a_mention(text: str, names: list[str]) -> None:
+    assert names_in(text) == names
 
 
 async def test_a_mention_is_not_for_guests_unless_it_says_so() -> None:
