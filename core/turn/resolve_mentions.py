@@ -28,10 +28,8 @@ _FENCE = 3
 
 def mentions_of(env: TurnEnvironment, role: Role) -> dict[str, str]:
     """Return the names that somebody of a role may mention, name to description."""
-    found = sorted(
-        (spec.name, spec.description) for _, spec in env.slots.of("mentions", Mention) if spec.is_for(role)
-    )
-    return dict(found)
+    specs = [spec for _, spec in env.slots.of("mentions", Mention) if spec.is_for(role)]
+    return {spec.name: spec.description for spec in sorted(specs, key=lambda spec: spec.name)}
 
 
 def names_in(words: str) -> list[str]:
@@ -68,7 +66,7 @@ async def _resolved(context: TurnContext, env: TurnEnvironment, plugin: str, spe
 
 
 def _without_code(text: str) -> str:
-    """Return CommonMark without its code spans and blocks between backticks; a fence that stays open goes to the end."""
+    """Return CommonMark without what stands between backticks; a fence that stays open goes to the end."""
     runs = list(_BACKTICKS.finditer(text))
     closing, next_of_length = [0] * len(runs), dict[int, int]()
     for index in range(len(runs) - 1, -1, -1):

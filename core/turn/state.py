@@ -28,8 +28,8 @@ class Turn:
     failure: the sentence with which it ended in place of what was asked, or "".
     tainted: a step of this run, even one that was not committed, saw text that the principal did not write.
     transformed: the hooks have seen the input in this run. received: its words before they did, None: as they are.
-    mentioned: what the mentions in it stand for, None: not asked in this run. told_session: the session that was told of last.
-    without_strategy: its turn strategy has failed in it. notes: the ids of the notes that the prompt of its last step
+    mentioned: what the mentions in it stand for, None: not asked in this run.
+    told_session: the session that was told of last. without_strategy: its turn strategy has failed in it. notes: the ids of the notes that the prompt of its last step
     held.
     undoes: what this turn takes back (the id of the compensation that it runs), or 0.
     done_by_calls: by hash, what actions of this run have called and what ended, or may have.
