@@ -60,7 +60,21 @@ class Gauge:
     read: Callable[[], float | Awaitable[float]]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandGroup:
+    """Commands of a plugin's own, `rekku NAME …`, which `AIPluginBase.command_groups` returns.
+
+    name: a-z, 0-9 and -. description: one line. run: a function, functions by the word that follows the name, or a
+    `typer.Typer`. A function is given what was typed, by its parameters, as typer reads them; it may be written with
+    `async`. An int that it returns is the exit status.
+    """
+
+    name: str
+    description: str
+    run: Callable[..., object] | Mapping[str, Callable[..., object]]
+
+
 SlotSpec: TypeAlias = StatusSegment | Mention | HealthCheck | Gauge
 
 SLOTS: Mapping[str, type] = {"status": StatusSegment, "mentions": Mention, "health": HealthCheck, "metrics": Gauge}
-"""Every slot, and the form of what fills it."""
+"""Every slot that `contribute` fills, and the form of what fills it."""

@@ -16,6 +16,7 @@ T = TypeVar("T")
 MOST_OF_A_PLUGIN = 50
 _MENTION = re.compile(r"[^\W_][\w-]{0,39}")
 _LOWER = re.compile(r"[a-z][a-z0-9_]{0,60}")
+DECLARED = {"commands": "Return it from `command_groups`: the command line does not start the plugin."}
 NAMED = Mention | Gauge | HealthCheck
 
 
@@ -42,7 +43,11 @@ class Slots:
     def contribute(self, kind: str, owner: str, slot: str, spec: object) -> None:
         """Fill a slot in the name of a component; raises DeclarationError for what does not fit."""
         if slot not in SLOTS:
-            cure = self._suggest(str(slot), list(SLOTS)) or f"Use one of {', '.join(SLOTS)}."
+            cure = (
+                DECLARED.get(str(slot), "")
+                or self._suggest(str(slot), list(SLOTS))
+                or f"Use one of {', '.join(SLOTS)}."
+            )
             raise DeclarationError(f"{owner}: there is no slot {slot}.", cure=cure)
         form = SLOTS[slot]
         if not isinstance(spec, form):

@@ -29,8 +29,8 @@ class Turn:
     tainted: a step of this run, even one that was not committed, saw text that the principal did not write.
     transformed: the hooks have seen the input in this run. received: its words before they did, None: as they are.
     mentioned: what the mentions in it stand for, None: not asked in this run.
-    told_session: the session that was told of last. without_strategy: its turn strategy has failed in it. notes: the ids of the notes that the prompt of its last step
-    held.
+    told_session: the session that was told of last. without_strategy: its turn strategy has failed in it.
+    notes: the ids of the notes that the prompt of its last step held.
     undoes: what this turn takes back (the id of the compensation that it runs), or 0.
     done_by_calls: by hash, what actions of this run have called and what ended, or may have.
     sent: the outbox rows (id, address) of this run. history_is_long: it is time to summarize the session.
