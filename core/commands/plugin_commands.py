@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from core.contracts.slots import CommandGroup
     from core.registry.component import Component
 
-_OF_TYPER = tuple(
+_OF_TYPER: tuple[type[Exception], ...] = tuple(
     base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException" and issubclass(base, Exception)
 )
 """What typer itself tells its user: a wrong option, a missing argument."""
@@ -69,7 +69,9 @@ def _command(app: App, component: Component, group: CommandGroup) -> Any:
                 if not app.registry.prepare(component):
                     raise CommandFailed(f"The plugin {component.name} cannot be used: {component.reason}")
                 status = invoke(ctx)
-        except (typer.Exit, typer.Abort, *_OF_TYPER):
+        except (typer.Exit, typer.Abort):
+            raise
+        except _OF_TYPER:
             raise
         except Exception as error:  # noqa: BLE001 - foreign code: its user is told in a line
             finish(functools.partial(_failed, app, component, error))

@@ -166,7 +166,7 @@ async def test_checks_of_plugins_are_told_and_only_a_critical_one_makes_us_unrea
         fill(kit, "health", check("door", Health(ok=True, detail="It is open.")))
         fill(kit, "health", check("window", ValueError("no")))
         fill(kit, "health", check("roof", "fine"))
-        fill(kit, "health", HealthCheck(name="hangs", check=lambda: release.wait(60) and Health(ok=True)))
+        fill(kit, "health", HealthCheck(name="hangs", check=lambda: Health(ok=release.wait(60))))
         try:
             status, parts = await watch.ready()
         finally:
@@ -235,10 +235,15 @@ async def test_a_gauge_is_read_beside_the_loop_and_leaves_out_nobody_but_itself(
 @pytest.mark.parametrize("state", [ComponentState.DEGRADED, ComponentState.QUARANTINED, ComponentState.STOPPED])
 async def test_what_is_out_of_use_is_not_asked(state: ComponentState) -> None:
     asked: list[str] = []
+
+    def ask(slot: str, said: Any) -> Any:
+        asked.append(slot)
+        return said
+
     engine = ScriptedEngine(otherwise=message("ok"))
     async with running_app(engine=engine, plugins=[Filler()]) as kit, watched(kit) as watch:
-        fill(kit, "status", StatusSegment(text=lambda: asked.append("status") or "well"))
-        fill(kit, "metrics", gauge("things", lambda: asked.append("metrics") or 1))
+        fill(kit, "status", StatusSegment(text=lambda: ask("status", "well")))
+        fill(kit, "metrics", gauge("things", lambda: ask("metrics", 1)))
         fill(kit, "mentions", mention("shed", "It has a rake."))
         component = kit.app.registry.get("plugin", "filler")
         assert component is not None
