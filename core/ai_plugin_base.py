@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from enum import StrEnum
 from functools import partial
@@ -20,6 +20,7 @@ from core.contracts.hooks import HOOKS, Block, Intercept, TurnContext
 from core.contracts.inputs import Principal
 from core.contracts.json import Json, JsonObject
 from core.contracts.services import PluginContext
+from core.contracts.slots import CommandGroup
 from core.contracts.strategies import STRATEGY_TIMEOUT_S, StepPlan
 from core.declarations import (
     ActionMark,
@@ -321,6 +322,13 @@ class AIPluginBase:
         be left behind. An error that is raised is why a start would fail.
         """
         return None
+
+    def command_groups(self) -> Sequence[CommandGroup]:
+        """Return commands of the plugin's own, `rekku NAME …`; asked when it is loaded, with its configuration.
+
+        They run in a process of their own, beside whatever serves, with the plugin's context and without a start.
+        """
+        return ()
 
     async def export_person(self, principal: Principal) -> Json:
         """Return what the plugin itself keeps of a person, as JSON; None: nothing.

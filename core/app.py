@@ -133,14 +133,13 @@ class App:
             keep=self.kept_events.add if settings.events.keep else lambda record: None,
         )
         self.host = ComponentHost(
-            home=settings.home,
-            timezone=settings.timezone,
+            settings=settings,
             clock=self.clock,
             database=self.database,
             schedule=self.schedule,
             foreign=self.foreign,
             bus=self.events,
-            redeclare=lambda name: self.registry.redeclare(name),
+            registry=lambda: self.registry,
             env=self._started_env,
         )
         self.isolation = IsolationHost(
@@ -350,6 +349,7 @@ class App:
             rehearsal=self._rehearsal,
             events=self.events,
             slots=self.host.slots,
+            checks=self.host.checks,
             missing_guards=lambda plugin: missing_guards(self.registry.components("plugin"), plugin),
             closed_sessions=ClosedSessions(self.database, self.events, self._own),
         )

@@ -111,7 +111,7 @@ class ComponentContext:
     def contribute(self, slot: str, spec: SlotSpec) -> None:
         """Fill a slot until the component stops; raises DeclarationError."""
         self._may_begin()
-        self.slots.contribute(self.name, slot, spec)
+        self.slots.contribute(self.kind, self.name, slot, spec)
 
     async def actions_changed(self) -> None:
         """Have the plugin's actions read again; raises DeclarationError."""
@@ -134,6 +134,6 @@ class ComponentContext:
         self.bus.handlers.withdraw(self.kind, self.name)
         self.engines.close()
         self.messages.close()
-        self.slots.withdraw(self.name)
+        self.slots.withdraw(self.kind, self.name)
         await asyncio.gather(self.jobs.close(), self._sidecars.close())
         await self._tasks.cancel()

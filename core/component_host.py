@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from pathlib import Path
+from collections.abc import Callable
 
 from core.component_context import ComponentContext
 from core.contracts.services import Clock, Database, PluginContext
 from core.near_names import suggestion
 from core.registry.component import Component, ComponentState
+from core.registry.components import Registry
 from core.registry.shared_services import SharedServices
 from core.services.events import EventBus
 from core.services.foreign import ForeignCalls
 from core.services.owned_database import OwnedDatabase
 from core.services.periodic import PeriodicJobs, jobs_of
+from core.services.plugin_checks import PluginChecks
 from core.services.schedule import StoredSchedule
 from core.services.slots import Slots
+from core.settings import Settings
 from core.turn.environment import TurnEnvironment
 
 
@@ -25,30 +27,30 @@ class ComponentHost:
     def __init__(
         self,
         *,
-        home: Path,
-        timezone: str,
+        settings: Settings,
         clock: Clock,
         database: Database,
         schedule: StoredSchedule,
         foreign: ForeignCalls,
         bus: EventBus,
-        redeclare: Callable[[str], Awaitable[None]],
+        registry: Callable[[], Registry],
         env: Callable[[], TurnEnvironment],
     ) -> None:
-        """redeclare: reads the actions of a plugin again. env: what turns work with, once the app has started."""
-        self._home = home
-        self._timezone = timezone
+        """registry: that of the app, which is built later. env: what turns work with, once the app has started."""
+        self._home = settings.home
+        self._timezone = settings.timezone
         self._clock = clock
         self._database = database
         self._foreign = foreign
         self._schedule = schedule
         self._bus = bus
-        self._redeclare = redeclare
+        self._registry = registry
         self._env = env
         self._contexts: dict[tuple[str, str], ComponentContext] = {}
         self.services = SharedServices()
-        self.slots = Slots(suggestion)
-        self.periodic = PeriodicJobs(foreign, timezone)
+        self.slots = Slots(suggestion, lambda kind, name: registry().is_in_use(kind, name))
+        self.checks = PluginChecks(self.slots, foreign, clock)
+        self.periodic = PeriodicJobs(foreign, settings.timezone)
 
     def make_context(self, kind: str, name: str) -> PluginContext:
         """Return what a component is handed as `self.context`."""
@@ -61,7 +63,7 @@ class ComponentHost:
             database=OwnedDatabase(self._database, self._foreign, name) if kind == "plugin" else self._database,
             schedule=self._schedule,
             bus=self._bus,
-            redeclare=self._redeclare,
+            redeclare=self._registry().redeclare,
             env=self._env,
             foreign=self._foreign,
             slots=self.slots,
@@ -80,6 +82,7 @@ class ComponentHost:
         """Take back what is still held by anyone."""
         for kind, name in list(self._contexts):
             await self.release_context(kind, name)
+        self.checks.close()
 
     def component_changed(self, component: Component) -> None:
         """Tell of it, and plan the periodic jobs of a plugin that is active, and those of no other."""

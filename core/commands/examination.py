@@ -17,6 +17,7 @@ from core.commands.database_state import database_state, why_not_writable
 from core.commands.last_states import LastState
 from core.commands.loaded import standings
 from core.commands.plugin_examination import plugin_asked
+from core.commands.running_checks import running_checks
 from core.commands.startup import tables_of_nobody
 from core.commands.stored import may_exist, opened
 from core.commands.terminal_text import typed
@@ -73,6 +74,7 @@ async def examine(
         checks.append(await backup_check(settings))
     checks.append(_policy(settings))
     checks.append(_health(settings))
+    checks += await running_checks(settings, process)
     async with _loaded(settings, masker, known) as app:
         checks += [
             Check(area="settings", name="rekku.toml", state=WARNING, detail=sentence)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from core.commands.exit_status import FAILED, CommandFailed, finish
+
+if TYPE_CHECKING:
+    from core.settings import Settings
 
 Url = Annotated[
     str, typer.Option("--url", metavar="URL", help="Where to ask, in place of what REKKU_HEALTH_LISTEN says.")
@@ -29,7 +32,7 @@ def _health(url: str) -> int:
     from core.commands.table import table
     from core.commands.terminal_text import say
 
-    told = _asked(url or _own_url())
+    told = asked(url or _own_url())
     try:
         ready = told["ready"] is True
         broken = [
@@ -48,7 +51,12 @@ def _health(url: str) -> int:
 def _own_url() -> str:
     from core.commands.startup import settings_for
 
-    address = settings_for().health_address
+    return url_of(settings_for())
+
+
+def url_of(settings: Settings) -> str:
+    """Return where `rekku run` with these settings tells how it is; raises CommandFailed when it does not."""
+    address = settings.health_address
     if address is None:
         raise CommandFailed(
             "REKKU_HEALTH_LISTEN is empty: health is not told over HTTP.", cure="Set it, or use --url."
@@ -58,7 +66,7 @@ def _own_url() -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _asked(url: str) -> Any:
+def asked(url: str) -> Any:
     """Return what /readyz answers; raises CommandFailed when there is no answer."""
     import http.client
     import json

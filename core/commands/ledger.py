@@ -34,11 +34,12 @@ def show(id: RowId, as_json: AsJson = False) -> None:
 
 
 def _list(as_json: bool, limit: int, turn: int | None) -> int:
+    from core.commands.shown_payload import hints_by_action, shown_payload
     from core.commands.startup import settings_for
     from core.commands.stored import read_stored
     from core.commands.table import table
     from core.commands.terminal_text import say, say_json
-    from core.contracts.json import compact
+    from core.contracts.actions import DisplayHints
     from core.services import ledger
 
     settings = settings_for()
@@ -47,7 +48,9 @@ def _list(as_json: bool, limit: int, turn: int | None) -> int:
         say_json(rows)
         return 0
     headings = ("ID", "TIME", "TURN", "ACTION", "STATUS", "WHO", "PAYLOAD", "REASON")
-    say(table(headings, [_cells(settings, row, compact(row["payload"])) for row in rows]))
+    hints = hints_by_action(settings) if rows else {}
+    shown = [shown_payload(hints.get(row["action"], DisplayHints()), row["payload"]) for row in rows]
+    say(table(headings, [_cells(settings, row, text) for row, text in zip(rows, shown, strict=True)]))
     return 0
 
 

@@ -95,6 +95,29 @@ def config(name: Name, as_json: AsJson = False) -> None:
     finish(lambda: show_configuration(name, as_json=as_json))
 
 
+@group.command()
+def commands(as_json: AsJson = False) -> None:
+    """List the commands of their own that plugins bring: `rekku NAME …`."""
+    finish(lambda: _commands(as_json))
+
+
+def _commands(as_json: bool) -> int:
+    from core.commands.loaded import loaded_app
+    from core.commands.plugin_commands import groups_of
+    from core.commands.startup import settings_for
+    from core.commands.table import table
+    from core.commands.terminal_text import say, say_json
+
+    rows = [
+        (group.name, component.name, group.description) for component, group in groups_of(loaded_app(settings_for()))
+    ]
+    if as_json:
+        say_json([dict(zip(("name", "plugin", "description"), row, strict=True)) for row in rows])
+    else:
+        say(table(("NAME", "PLUGIN", "DESCRIPTION"), rows))
+    return 0
+
+
 def _list(as_json: bool) -> int:
     from core.commands.last_states import last_states
     from core.commands.loaded import loaded_app, standings

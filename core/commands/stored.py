@@ -83,10 +83,15 @@ async def stored(settings: Settings, *, write: bool = False) -> AsyncIterator[St
     """
     require_database(settings)
     async with opened(settings, write=write) as database:
-        found = await database.read(schema.revision)
-        if found != schema.HEAD:
-            raise _other_schema(database, found)
+        await require_current(database)
         yield database
+
+
+async def require_current(database: StoredDatabase) -> None:
+    """Raise CommandFailed unless the schema of an open database is this version's."""
+    found = await database.read(schema.revision)
+    if found != schema.HEAD:
+        raise _other_schema(database, found)
 
 
 @asynccontextmanager

@@ -11,6 +11,7 @@ from core.commands.chat import chat
 from core.commands.doctor import doctor
 from core.commands.health import health
 from core.commands.mcp import mcp
+from core.commands.plugin_commands import WithPlugins
 from core.commands.replay import replay
 from core.commands.run import run
 from core.commands.terminal_text import PROGRAM, say
@@ -19,6 +20,7 @@ VERSION = "0.1.0"
 
 command_line = typer.Typer(
     name=PROGRAM,
+    cls=WithPlugins,
     no_args_is_help=True,
     add_completion=False,
     # Help in plain text: rich takes 60 ms to import, and errors are told by our own.
@@ -44,6 +46,7 @@ def _rekku(version: Version = False) -> None:
     """Rekku: a self-hosted assistant that may be trusted with real actions.
 
     Settings come from the environment, REKKU_HOME/.env and REKKU_HOME/rekku.toml; `rekku doctor` shows them all.
+    Plugins may bring commands of their own: `rekku plugins commands` lists them.
     """
 
 

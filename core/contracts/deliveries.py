@@ -112,3 +112,8 @@ class Health:
     ok: bool
     detail: str = ""
     cure: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """What is told of it: the detail, and the cure behind it."""
+        return " ".join(filter(None, (self.detail, self.cure)))

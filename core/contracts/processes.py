@@ -75,6 +75,6 @@ class StartSidecar(Protocol):
         name: str,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
-        ready: Callable[[], Awaitable[bool]] | None = None,
+        ready: Callable[[], bool | Awaitable[bool]] | None = None,
         ready_timeout_s: float = 30.0,
     ) -> Sidecar: ...

@@ -147,15 +147,15 @@ class PluginContext(Protocol):
         name: str,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
-        ready: Callable[[], Awaitable[bool]] | None = None,
+        ready: Callable[[], bool | Awaitable[bool]] | None = None,
         ready_timeout_s: float = 30.0,
     ) -> Sidecar:
         """Start a server of the plugin's own, keep it going, and stop it with the plugin.
 
         argv: the program and its arguments; no shell. env: what it sees beside PATH, HOME and the like; nothing else
-        of Rekku's environment. ready: asked ten times a second until it is True; without it the server counts as
-        ready at once. It is started again when it ends, after 1 s, 2 s and so on up to a minute. Raises RekkuError
-        when it cannot be started or is not ready within ready_timeout_s.
+        of Rekku's environment. ready: asked ten times a second until it is True, one that raises means not yet;
+        without it the server counts as ready at once. It is started again when it ends, after 1 s, 2 s and so on up
+        to a minute. Raises RekkuError when it cannot be started or is not ready within ready_timeout_s.
         """
 
     async def actions_changed(self) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from core.contracts.actions import Permission, Untrusted
+from core.contracts.deliveries import Health
 from core.contracts.hooks import TurnContext
 from core.contracts.inputs import Role
 
@@ -38,15 +39,42 @@ class Mention:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HealthCheck:
+    """A check of its own that a plugin adds to `/readyz`. name: a-z, 0-9 and _.
+
+    check: tells how it is, with or without async, within 10 seconds; its answer stands for half a minute.
+    critical: while it is not ok, Rekku is not ready.
+    """
+
+    name: str
+    check: Callable[[], Health | Awaitable[Health]]
+    critical: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gauge:
-    """A number at /metrics, as `rekku_plugin_PLUGIN_NAME`. read: must neither wait nor take long."""
+    """A number at /metrics, as `rekku_plugin_PLUGIN_NAME`. read: tells it, with or without async, within a second."""
 
     name: str
     description: str
-    read: Callable[[], float]
+    read: Callable[[], float | Awaitable[float]]
 
 
-SlotSpec: TypeAlias = StatusSegment | Mention | Gauge
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandGroup:
+    """Commands of a plugin's own, `rekku NAME …`, which `AIPluginBase.command_groups` returns.
 
-SLOTS: Mapping[str, type] = {"status": StatusSegment, "mentions": Mention, "metrics": Gauge}
-"""Every slot, and the form of what fills it."""
+    name: a-z, 0-9 and -. description: one line. run: a function, functions by the word that follows the name, or a
+    `typer.Typer`. A function is given what was typed, by its parameters, as typer reads them; it may be written with
+    `async`. An int that it returns is the exit status.
+    """
+
+    name: str
+    description: str
+    run: Callable[..., object] | Mapping[str, Callable[..., object]]
+
+
+SlotSpec: TypeAlias = StatusSegment | Mention | HealthCheck | Gauge
+
+SLOTS: Mapping[str, type] = {"status": StatusSegment, "mentions": Mention, "health": HealthCheck, "metrics": Gauge}
+"""Every slot that `contribute` fills, and the form of what fills it."""

@@ -6,14 +6,11 @@ https://prometheus.io/docs/practices/naming/. Labels are engines, states and res
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-import structlog
-
 from core.app import App
-from core.contracts.slots import Gauge
+from core.health.plugin_figures import plugin_figures
 from core.services.database_watch import DatabaseAnswer, DatabaseWatch
 from core.services.depths import Depths
 from core.services.figures import Distribution, Figures
@@ -22,8 +19,6 @@ from core.services.loop_lag import LoopLag
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
     from prometheus_client.metrics_core import Metric
-
-log = structlog.get_logger("rekku.health")
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -45,7 +40,7 @@ class Metrics:
         answer = await self._database.answer()
         waiting = await self._database.depths() if answer.up else None
         self._found = [*self._of_process(answer), *_of_figures(self._app.figures)]
-        self._found += _of_plugins(self._app)
+        self._found += await plugin_figures(self._app.host.slots, self._app.foreign)
         if waiting is not None:
             self._found += _of_tables(waiting)
         return generate_latest(self._own_registry())
@@ -102,16 +97,6 @@ def _of_tables(waiting: Depths) -> Iterator[Metric]:
     )
     yield _gauge("rekku_reminders_pending", "Reminders whose next instant is still to come.", waiting.reminders)
     yield _gauge("rekku_reminders_overdue_seconds", "How late the latest due reminder is.", waiting.overdue_s)
-
-
-def _of_plugins(app: App) -> Iterator[Metric]:
-    """Yield what plugins contribute; one that cannot be read is left out, and reported."""
-    for plugin, gauge in app.host.slots.of("metrics", Gauge):
-        name = f"rekku_plugin_{re.sub(r'[^a-zA-Z0-9_]', '_', plugin)}_{gauge.name}"
-        try:
-            yield _gauge(name, gauge.description, float(gauge.read()))
-        except Exception as error:  # noqa: BLE001 - foreign code; the other figures are told all the same
-            log.warning("a figure of a plugin cannot be read", plugin=plugin, figure=gauge.name, error=repr(error))
 
 
 def _of_figures(figures: Figures) -> Iterator[Metric]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
@@ -24,6 +25,7 @@ KEPT_S = 30.0
 LONGEST_ANSWER_S = 10.0
 
 OK, OFF, FAILED = "ok", "off", "failed"
+CHECK = "check"
 _STATES = {
     ComponentState.ACTIVE: OK,
     ComponentState.FOUND: OFF,
@@ -63,15 +65,31 @@ class Readiness:
 
     async def parts(self) -> list[Part]:
         """Return every part, without secrets; they are asked side by side, so in about the patience for one."""
-        database, *components = await asyncio.gather(self._database_part(), *map(self._asked, self._components()))
+        (database, *components), checks = await asyncio.gather(
+            asyncio.gather(self._database_part(), *map(self._asked, self._components())), self._checks()
+        )
         own = Part(kind="process", name="app", state=self.phase.value)
-        parts = [own, self._loop_part(), database, *self._chained(components)]
+        parts = [own, self._loop_part(), database, *self._chained(components), *checks]
         return [replace(part, reason=self._app.masker.text(part.reason)) for part in parts]
 
     def close(self) -> None:
         """Ask no longer."""
         for question in self._questions.values():
             question.close()
+
+    async def _checks(self) -> list[Part]:
+        """Return the parts of the checks that plugins add."""
+        answers = await self._app.host.checks.answers() if self.phase is Phase.SERVING else []
+        return [
+            Part(
+                kind=CHECK,
+                name=one.name,
+                state=OK if one.health.ok else FAILED,
+                reason=one.health.sentence,
+                required=one.critical,
+            )
+            for one in answers
+        ]
 
     def _loop_part(self) -> Part:
         if self._lag.stalled:
@@ -107,8 +125,7 @@ class Readiness:
         health = await self._question(component).answer()
         if health is None:
             return replace(part, state=FAILED, reason=f"It does not answer within {PATIENCE_S:g} s.")
-        reason = " ".join(filter(None, (health.detail, health.cure)))
-        return replace(part, state=OK if health.ok else FAILED, reason=reason)
+        return replace(part, state=OK if health.ok else FAILED, reason=health.sentence)
 
     def _question(self, component: Component) -> Question[Health]:
         key = (component.kind, component.name)
@@ -152,4 +169,4 @@ def is_ready(parts: Iterable[Part]) -> bool:
 def as_json(parts: Iterable[Part]) -> JsonObject:
     """Return what programs are told."""
     listed = list(parts)
-    return {"ready": is_ready(listed), "parts": [asdict(part) for part in listed]}
+    return {"ready": is_ready(listed), "process": os.getpid(), "parts": [asdict(part) for part in listed]}

@@ -7,6 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from core.contracts.slots import CommandGroup
 from core.registry.catalogue import CatalogueEntry
 from core.registry.discovery import Found
 from core.services.event_handlers import HandlerBinding
@@ -58,8 +59,8 @@ class Component:
     source: where it was found; folder: its files are below this. reason, stage: why and where it failed.
     since_ms: when it came into its state, UTC milliseconds. found: how it is loaded again. waits_for: the plugin
     with which it was stopped and with which it comes back, or "".
-    instance: what was constructed; None unless it was loaded. config, requires, entries, hooks, strategies, handlers:
-    what it declared. guards: it has a guard (`before_action`), also when it works no more.
+    instance: what was constructed; None unless it was loaded. config, requires, entries, hooks, strategies, handlers,
+    groups: what it declared. guards: it has a guard (`before_action`), also when it works no more.
     """
 
     kind: str
@@ -80,9 +81,11 @@ class Component:
     hooks: list[HookBinding] = field(default_factory=list)
     handlers: list[HandlerBinding] = field(default_factory=list)
     strategies: list[StrategyBinding] = field(default_factory=list)
+    groups: tuple[CommandGroup, ...] = ()
 
     def failed(self, stage: Stage, reason: str) -> None:
         """Note that it does not work: nothing of what it declared is left."""
         self.state, self.stage, self.reason = ComponentState.FAILED, stage, reason
         self.instance = self.config = None
         self.entries, self.hooks, self.strategies, self.handlers = [], [], [], []
+        self.groups = ()

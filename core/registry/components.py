@@ -309,6 +309,7 @@ class Registry:
             return component
         if self._stays_out(component):
             return component
+        component.groups = loading.groups
         if taken := self._taken(component, loading.entries, loading.strategies, instead_of):
             component.failed(Stage.DECLARATION, taken)
             return component

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from core.contracts.errors import DeclarationError
 from core.contracts.hooks import HOOKS
+from core.contracts.slots import CommandGroup
 from core.core_initializer import current_scope
 from core.declarations import HookMark, StrategyMark, named
 from core.engine_base import EngineBase
@@ -21,6 +22,7 @@ from core.interface_base import InterfaceBase
 from core.near_names import suggestion
 from core.registry.catalogue import CatalogueEntry, build_entries
 from core.registry.configuration import ComponentTable, read_config, secrets_of
+from core.registry.declared_groups import declared_groups
 from core.registry.declared_handlers import configured_handlers, declared_handlers
 from core.registry.discovery import EXPORT, PACKAGES, Found
 from core.services.event_handlers import HandlerBinding
@@ -82,6 +84,7 @@ class Loading:
     hooks: list[HookBinding] = field(default_factory=list)
     handlers: list[HandlerBinding] = field(default_factory=list)
     strategies: list[StrategyBinding] = field(default_factory=list)
+    groups: tuple[CommandGroup, ...] = ()
     secrets: tuple[tuple[str, str], ...] = ()
     isolated: bool = False
 
@@ -116,12 +119,13 @@ class Loading:
             self.hooks = placed(_hooks(self.name, self.instance), table)
             self.strategies = _strategies(self.name, self.instance)
             handlers = declared_handlers(self.name, self.instance)
+            self.groups = declared_groups(self.name, self.instance, isolated=self.isolated)
             if self.isolated and (handlers or self.strategies):
                 raise DeclarationError(
                     f"{self.name} declares event handlers or a turn strategy, which works in Rekku's process alone.",
                     cure='Leave isolation = "process" away, or leave them away.',
                 )
-            declared = self.entries or self.hooks or self.strategies or handlers
+            declared = self.entries or self.hooks or self.strategies or handlers or self.groups
             if not declared and not hasattr(self.instance, "start"):
                 raise DeclarationError(
                     f"{self.name} declares no action, no hook, no event handler and no start.",

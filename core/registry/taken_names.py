@@ -1,4 +1,4 @@
-"""Names that only one component can have: its own, its actions', and its slash commands', its turn strategies'."""
+"""Names that only one component can have: its own, its actions', commands' and turn strategies'."""
 
 from __future__ import annotations
 
@@ -30,6 +30,9 @@ def taken_by(
         for strategy in other.strategies:
             if strategy.name in names:
                 return f"{component.name}: the plugin {other.name} has a turn strategy {strategy.name}."
+        for group in (group.name for group in other.groups):
+            if any(group == own.name for own in component.groups):
+                return f"{component.name}: `rekku {group}` is a command of the plugin {other.name}."
     commands = [spec.command for spec in specs if spec.command]
     twice = next((command for command in commands if commands.count(command) > 1), "")
     return f"{component.name}: two of its actions have the command /{twice}." if twice else ""

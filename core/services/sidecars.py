@@ -8,12 +8,15 @@ import os
 import shutil
 import signal
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.contracts.errors import RekkuError
+from core.services.foreign import Raised
+from core.services.sync_or_async import invoke
 from core.storage.tied_program import tied
 
 if TYPE_CHECKING:
@@ -28,6 +31,8 @@ LOOK_EVERY_S = 0.2
 MOST_SIDECARS = 10
 MOST_LINE_BYTES = 2000
 LINES_A_SECOND = 20
+LAST_LINES = 5
+LAST_WORDS_S = 1.0
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
 """What of Rekku's environment a sidecar sees; its secrets are not among it."""
 
@@ -51,6 +56,11 @@ class RunningSidecar:
         self._log = log
         self._process: Process | None = None
         self._life: asyncio.Task[None] | None = None
+        self._printing: asyncio.Task[None] | None = None
+        self._last_lines: deque[str] = deque(maxlen=LAST_LINES)
+        self._end_told = ""
+        self._stopped = False
+        self._changing = asyncio.Lock()
 
     @property
     def pid(self) -> int | None:
@@ -58,29 +68,46 @@ class RunningSidecar:
         return None if self._process is None or self._process.returncode is not None else self._process.pid
 
     async def start(self) -> None:
-        """Start it and keep it going; raises RekkuError when it cannot be started at all."""
-        await self._begin()
-        self._life = asyncio.get_running_loop().create_task(self._keep(), name=f"sidecar {self.name}")
+        """Start it and keep it going; raises RekkuError when it cannot be started, or has been stopped meanwhile."""
+        async with self._changing:
+            if not self._stopped:
+                await self._begin()
+                self._life = asyncio.get_running_loop().create_task(self._keep(), name=f"sidecar {self.name}")
 
-    async def until_ready(self, ready: Callable[[], Awaitable[bool]], timeout_s: float) -> None:
-        """Wait until `ready()` says so; raises RekkuError when it does not in time, or the program ends first."""
+    async def until_ready(self, ready: Callable[[], bool | Awaitable[bool]], timeout_s: float) -> None:
+        """Wait until `ready()` says so; one that raises means not yet.
+
+        Raises RekkuError when it does not in time, the program ends first, or it is stopped.
+        """
+        why = ""
         try:
             async with asyncio.timeout(timeout_s):
-                while not await ready():
-                    if self.restarts:
-                        raise RekkuError(f"The sidecar {self.name} ended before it was ready.")
+                while not self._stopped:
+                    try:
+                        if await invoke(ready):
+                            return
+                        why = ""
+                    except Exception as error:  # noqa: BLE001 - foreign code: what it asks does not answer yet
+                        why = Raised(error).sentence
+                    if self._end_told:
+                        raise RekkuError(f"The sidecar {self.name} ended before it was ready: {self._end_told}")
                     await asyncio.sleep(READY_EVERY_S)
         except TimeoutError:
-            raise RekkuError(f"The sidecar {self.name} was not ready within {timeout_s:g} s.") from None
+            told = f"The sidecar {self.name} was not ready within {timeout_s:g} s."
+            raise RekkuError(f"{told} At last: {why}" if why else told) from None
+        raise RekkuError(f"The sidecar {self.name} was stopped before it was ready.")
 
     async def stop(self) -> None:
-        """End it and all that it has started."""
-        if self._life is not None:
-            self._life.cancel()
-            await asyncio.wait({self._life})
-            self._life = None
-        if self._process is not None:
-            await self._end(self._process)
+        """End it and all that it has started; one that is just being started, as soon as it is."""
+        self._stopped = True
+        async with self._changing:
+            if self._life is not None:
+                self._life.cancel()
+                await asyncio.wait({self._life})
+                self._life = None
+            if self._process is not None:
+                await self._end(self._process)
+                self._process = None
 
     async def _begin(self) -> None:
         program = shutil.which(self._launch.argv[0])
@@ -101,23 +128,26 @@ class RunningSidecar:
             )
         except OSError as error:
             raise RekkuError(f"The sidecar {self.name} cannot be started: {error.strerror}.") from error
+        self._last_lines.clear()
+        self._printing = asyncio.get_running_loop().create_task(
+            self._printed(self._process), name=f"output of {self.name}"
+        )
 
     async def _keep(self) -> None:
-        """Read what it prints, and start it again when it ends."""
+        """Watch it, and start it again when it ends."""
         loop = asyncio.get_running_loop()
         pause_s = FIRST_PAUSE_S
         while True:
             process, began_s = self._process, loop.time()
             assert process is not None
-            printing = loop.create_task(self._printed(process))
-            try:
-                # Not `wait()`: what it has started may hold its output open when it is gone.
-                while process.returncode is None:  # noqa: ASYNC110 - nobody tells of it
-                    await asyncio.sleep(LOOK_EVERY_S)
-                self._log.warning("a sidecar ended", sidecar=self.name, status=process.returncode)
-                await self._end(process)  # what it has left behind
-            finally:
-                printing.cancel()
+            # Not `wait()`: what it has started may hold its output open when it is gone.
+            while process.returncode is None:  # noqa: ASYNC110 - nobody tells of it
+                await asyncio.sleep(LOOK_EVERY_S)
+            await self._end(process)  # what it has left behind
+            self._process = None  # its number may be somebody else's from here on
+            how, last_lines = _how(process.returncode), list(self._last_lines)
+            self._log.warning("a sidecar ended", sidecar=self.name, how=how, last_lines=last_lines)
+            self._end_told = " | ".join((f"{how}.", *last_lines))
             if loop.time() - began_s >= WELL_AFTER_S:
                 pause_s = FIRST_PAUSE_S
             while True:
@@ -145,23 +175,40 @@ class RunningSidecar:
             if loop.time() - second >= 1.0:
                 second, lines = loop.time(), 0
             lines += 1
+            text = line[:MOST_LINE_BYTES].decode("utf-8", "replace").rstrip()
+            if text:
+                self._last_lines.append(text)
             if lines <= LINES_A_SECOND:
-                text = line[:MOST_LINE_BYTES].decode("utf-8", "replace").rstrip()
                 self._log.info("printed", sidecar=self.name, text=text)
 
     async def _end(self, process: Process) -> None:
-        """End the whole group: politely, then not."""
-        for number, patience_s in ((signal.SIGTERM, PATIENCE_S), (signal.SIGKILL, PATIENCE_S)):
-            try:
-                os.killpg(process.pid, number)
-            except (ProcessLookupError, PermissionError):
-                break
-            for _ in range(int(patience_s / LOOK_EVERY_S)):
+        """End the whole group: politely, then not; and take in what it has still printed."""
+        try:
+            _signal(process, signal.SIGTERM)
+            for _ in range(int(PATIENCE_S / LOOK_EVERY_S)):
                 if process.returncode is not None:
                     break
                 await asyncio.sleep(LOOK_EVERY_S)
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
+        finally:
+            _signal(process, signal.SIGKILL)  # also when we are cancelled: nothing of it is to outlive its plugin
+            if (printing := self._printing) is not None:
+                try:
+                    await asyncio.wait({printing}, timeout=LAST_WORDS_S)
+                finally:
+                    printing.cancel()
+
+
+def _signal(process: Process, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
+
+
+def _how(status: int | None) -> str:
+    """Return how a program ended."""
+    if status is None or status >= 0:
+        return f"exit status {status}"
+    known = {number.value for number in signal.Signals}
+    return f"signal {signal.Signals(-status).name if -status in known else -status}"
 
 
 class SidecarsOfPlugin:
@@ -180,27 +227,32 @@ class SidecarsOfPlugin:
         name: str,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
-        ready: Callable[[], Awaitable[bool]] | None = None,
+        ready: Callable[[], bool | Awaitable[bool]] | None = None,
         ready_timeout_s: float = 30.0,
     ) -> RunningSidecar:
         """Start a program and keep it going; see `core.contracts.services.PluginContext.sidecar`."""
-        if self._closed:
-            raise RekkuError(f"{self._plugin} has been stopped: nothing more is begun for it.")
+        self._may_begin()
         if isinstance(argv, str) or not argv or not all(isinstance(word, str) for word in argv):
             raise ValueError('argv is the program and its arguments, as ["server", "--port", "8080"]')
         if len(self._sidecars) >= MOST_SIDECARS:
             raise RekkuError(f"{self._plugin} has {MOST_SIDECARS} sidecars, which is the most.")
         sidecar = RunningSidecar(name, Launch(argv=tuple(argv), env=dict(env or {}), cwd=cwd), self._log)
-        await sidecar.start()
-        self._sidecars.append(sidecar)
-        if ready is not None:
-            try:
+        self._sidecars.append(sidecar)  # already now: it may be closed while the program starts
+        try:
+            await sidecar.start()
+            if ready is not None:
                 await sidecar.until_ready(ready, ready_timeout_s)
-            except BaseException:
+            self._may_begin()
+        except BaseException:
+            await sidecar.stop()
+            if sidecar in self._sidecars:
                 self._sidecars.remove(sidecar)
-                await sidecar.stop()
-                raise
+            raise
         return sidecar
+
+    def _may_begin(self) -> None:
+        if self._closed:
+            raise RekkuError(f"{self._plugin} has been stopped: nothing more is begun for it.")
 
     async def close(self) -> None:
         """End all of them."""

@@ -4,65 +4,88 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeVar, cast
 
 from core.contracts.actions import Permission
 from core.contracts.errors import DeclarationError
-from core.contracts.slots import SLOTS, Gauge, Mention, SlotSpec
+from core.contracts.slots import SLOTS, Gauge, HealthCheck, Mention, SlotSpec
 
 T = TypeVar("T")
 
 MOST_OF_A_PLUGIN = 50
 _MENTION = re.compile(r"[^\W_][\w-]{0,39}")
-_GAUGE = re.compile(r"[a-z][a-z0-9_]{0,60}")
+_LOWER = re.compile(r"[a-z][a-z0-9_]{0,60}")
+DECLARED = {"commands": "Return it from `command_groups`: the command line does not start the plugin."}
+NAMED = Mention | Gauge | HealthCheck
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Filled:
+    kind: str
+    owner: str
+    slot: str
+    spec: SlotSpec
 
 
 class Slots:
     """All slots of one app."""
 
-    def __init__(self, suggest: Callable[[str, list[str]], str]) -> None:
-        """suggest: a sentence about which of some names may have been meant, or ""."""
-        self._suggest = suggest
-        self._filled: list[tuple[str, str, SlotSpec]] = []
+    def __init__(self, suggest: Callable[[str, list[str]], str], in_use: Callable[[str, str], bool]) -> None:
+        """suggest: a sentence about which of some names may have been meant, or "".
 
-    def contribute(self, plugin: str, slot: str, spec: object) -> None:
-        """Fill a slot in the name of a plugin; raises DeclarationError for what does not fit."""
+        in_use: whether a component, by kind and name, is; nothing of any other is told of.
+        """
+        self._suggest = suggest
+        self._in_use = in_use
+        self._filled: list[_Filled] = []
+
+    def contribute(self, kind: str, owner: str, slot: str, spec: object) -> None:
+        """Fill a slot in the name of a component; raises DeclarationError for what does not fit."""
         if slot not in SLOTS:
-            cure = self._suggest(str(slot), list(SLOTS)) or f"Use one of {', '.join(SLOTS)}."
-            raise DeclarationError(f"{plugin}: there is no slot {slot}.", cure=cure)
+            cure = (
+                DECLARED.get(str(slot), "")
+                or self._suggest(str(slot), list(SLOTS))
+                or f"Use one of {', '.join(SLOTS)}."
+            )
+            raise DeclarationError(f"{owner}: there is no slot {slot}.", cure=cure)
         form = SLOTS[slot]
         if not isinstance(spec, form):
             raise DeclarationError(
-                f"{plugin}: the slot {slot} is filled with a {form.__name__}, not a {type(spec).__name__}.",
+                f"{owner}: the slot {slot} is filled with a {form.__name__}, not a {type(spec).__name__}.",
                 cure=f"from core.contracts.slots import {form.__name__}",
             )
-        if sum(owner == plugin for owner, _, _ in self._filled) >= MOST_OF_A_PLUGIN:
-            raise DeclarationError(f"{plugin} has filled {MOST_OF_A_PLUGIN} slots, which is the most.")
-        self._check_name(plugin, slot, spec)
-        self._filled.append((plugin, slot, cast(SlotSpec, spec)))
+        if sum((one.kind, one.owner) == (kind, owner) for one in self._filled) >= MOST_OF_A_PLUGIN:
+            raise DeclarationError(f"{owner} has filled {MOST_OF_A_PLUGIN} slots, which is the most.")
+        self._check_name(owner, slot, spec)
+        self._filled.append(_Filled(kind=kind, owner=owner, slot=slot, spec=cast(SlotSpec, spec)))
 
-    def _check_name(self, plugin: str, slot: str, spec: object) -> None:
-        if not isinstance(spec, Mention | Gauge):
+    def _check_name(self, owner: str, slot: str, spec: object) -> None:
+        if not isinstance(spec, NAMED):
             return
-        pattern, cure = (_MENTION, "letters, digits, - and _") if slot == "mentions" else (_GAUGE, "a-z, 0-9 and _")
+        pattern, cure = (_MENTION, "letters, digits, - and _") if slot == "mentions" else (_LOWER, "a-z, 0-9 and _")
         if not isinstance(spec.name, str) or not pattern.fullmatch(spec.name):
-            raise DeclarationError(f"{plugin}: {spec.name!r} cannot be a name in {slot}.", cure=f"Use {cure}.")
+            raise DeclarationError(f"{owner}: {spec.name!r} cannot be a name in {slot}.", cure=f"Use {cure}.")
         if isinstance(spec, Mention) and spec.permission not in tuple(Permission):
             raise DeclarationError(
-                f"{plugin}: {spec.permission!r} is no permission.", cure=f"Use one of {', '.join(Permission)}."
+                f"{owner}: {spec.permission!r} is no permission.", cure=f"Use one of {', '.join(Permission)}."
             )
-        for owner, filled, other in self._filled:
-            same = isinstance(other, Mention | Gauge) and other.name.casefold() == spec.name.casefold()
-            if filled == slot and same and (slot == "mentions" or owner == plugin):
+        for other in self._filled:
+            same = isinstance(other.spec, NAMED) and other.spec.name.casefold() == spec.name.casefold()
+            if other.slot == slot and same and (slot == "mentions" or other.owner == owner):
+                whose = "its own" if other.owner == owner else other.owner
                 raise DeclarationError(
-                    f"{plugin}: {spec.name} in {slot} is {'its own' if owner == plugin else owner} already.",
-                    cure="Give it another name.",
+                    f"{owner}: {spec.name} in {slot} is {whose} already.", cure="Give it another name."
                 )
 
     def of(self, slot: str, form: type[T]) -> list[tuple[str, T]]:
-        """Return what fills a slot, with whose it is, in the order in which it came."""
-        return [(plugin, spec) for plugin, filled, spec in self._filled if filled == slot and isinstance(spec, form)]
+        """Return what fills a slot, with whose it is, in the order in which it came; of what is in use alone."""
+        return [
+            (one.owner, one.spec)
+            for one in self._filled
+            if one.slot == slot and isinstance(one.spec, form) and self._in_use(one.kind, one.owner)
+        ]
 
-    def withdraw(self, plugin: str) -> None:
-        """Take back what a plugin has contributed."""
-        self._filled = [each for each in self._filled if each[0] != plugin]
+    def withdraw(self, kind: str, owner: str) -> None:
+        """Take back what a component has contributed."""
+        self._filled = [one for one in self._filled if (one.kind, one.owner) != (kind, owner)]

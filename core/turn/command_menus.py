@@ -9,14 +9,16 @@ from core.contracts.inputs import Address, Principal, Role
 from core.contracts.policy import Question
 from core.interface_base import InterfaceBase
 from core.turn.environment import TurnEnvironment
+from core.turn.resolve_mentions import mentions_of
 from core.turn.stages.authorize import visible
 
 
 def tell_commands(interface: InterfaceBase, env: TurnEnvironment) -> None:
-    """Set those of the attributes `commands`, `trainer_commands` and `trainers` that an interface has.
+    """Set those of the attributes `commands`, `trainer_commands`, `trainers` and `mentions` that an interface has.
 
     commands, trainer_commands: return name to description, of what a user and what a trainer may type there now;
     who sits at an attended one is a trainer. trainers: returns the user ids of the interface's trainers.
+    mentions: returns name to description, of what may be written behind an @ there.
     """
     name = interface.name
     anybody = Role.TRAINER if interface.attended else Role.USER
@@ -28,6 +30,7 @@ def tell_commands(interface: InterfaceBase, env: TurnEnvironment) -> None:
         "commands": lambda: commands_of(env, name, anybody),
         "trainer_commands": lambda: commands_of(env, name, Role.TRAINER),
         "trainers": trainers,
+        "mentions": lambda: mentions_of(env, anybody),
     }
     for attribute, value in given.items():
         if hasattr(interface, attribute):

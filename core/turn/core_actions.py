@@ -15,7 +15,6 @@ from core.contracts.errors import ActionFailed
 from core.contracts.hooks import TurnContext
 from core.contracts.inputs import Address, Principal, Role
 from core.contracts.policy import Question
-from core.contracts.slots import Mention
 from core.services import approvals, history
 from core.services.approvals import Approval
 from core.turn.ask_approval import give
@@ -23,6 +22,7 @@ from core.turn.catalogue_text import whole_text
 from core.turn.environment import TurnEnvironment
 from core.turn.find_actions import find_actions
 from core.turn.gather import offered
+from core.turn.resolve_mentions import mentions_of
 from core.turn.running_action import RunningAction
 from core.turn.stages.authorize import visible
 from core.turn.stages.read_command import usage
@@ -59,11 +59,9 @@ class CoreActions(AIPluginBase):
         for _, entry in sorted(generation.commands.items()):
             if may(entry.spec):
                 lines.append(f"- `{usage(entry.spec)}`: {entry.spec.description}")
-        found = sorted(env.slots.of("mentions", Mention), key=lambda each: each[1].name)
-        mentions = [each for each in found if each[1].is_for(ctx.role)]
-        if mentions:
+        if mentions := mentions_of(env, ctx.role):
             lines += ["", "**In a message** you can write:", ""]
-            lines += [f"- `@{mention.name}`: {mention.description}" for _, mention in mentions]
+            lines += [f"- `@{name}`: {description}" for name, description in mentions.items()]
         phrases = [entry.spec.phrases[0] for entry in generation.values() if entry.spec.phrases and may(entry.spec)]
         if phrases:
             lines += ["", "**You can also say**, for example:", ""]

@@ -22,6 +22,7 @@ from core.services.hooks import HookRunner
 from core.services.mask import Masker
 from core.services.observers import Observers
 from core.services.people import People
+from core.services.plugin_checks import PluginChecks
 from core.services.retention import Retention
 from core.services.schedule import StoredSchedule
 from core.services.slots import Slots
@@ -52,8 +53,8 @@ class TurnEnvironment:
     so that tests can stop the process there. show: shows an ephemeral sign of life. figures: what is counted.
     rehearsal: what external actions are answered with where nothing outside may be touched.
     events: takes in what is told of the turn. closed_sessions: conversations that are told of once they have ended.
-    slots: what plugins have filled. missing_guards: those that are to check the actions of a plugin and are out
-    of use, and why.
+    slots: what plugins have filled. checks: those that they add to our health. missing_guards: those that are to
+    check the actions of a plugin and are out of use, and why.
     """
 
     owner: str
@@ -84,6 +85,7 @@ class TurnEnvironment:
     figures: Figures
     events: EventBus
     slots: Slots
+    checks: PluginChecks
     closed_sessions: ClosedSessions
     missing_guards: Callable[[str], Sequence[tuple[str, str]]]
     rehearsal: Rehearsal | None = None

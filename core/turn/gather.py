@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from core.contracts.actions import MESSAGE_ACTION, ActionSpec, Untrusted
@@ -68,9 +68,7 @@ async def gather(
         return said, notes.for_turn(conn, address, turn.id, now_ms) if takes_notes else []
 
     (lines, carried), facts, mentioned = await asyncio.gather(
-        env.database.read(look),
-        env.hooks.collect("gather_context", context),
-        resolve_mentions(context, env),
+        env.database.read(look), env.hooks.collect("gather_context", context), _mentioned(turn, context, env)
     )
     return PromptParts(
         instructions=instructions if isinstance(instructions, str) else INSTRUCTIONS,
@@ -86,6 +84,14 @@ async def gather(
         instruction="" if plan is None else plan.instruction,
         model=turn.session.model,
     )
+
+
+async def _mentioned(turn: Turn, context: TurnContext, env: TurnEnvironment) -> Mapping[str, str | Untrusted]:
+    """Return what the mentions of a turn stand for: asked once, so that its steps all see the same."""
+    if turn.mentioned is None:
+        words = turn.input.text if turn.received is None else turn.received
+        turn.mentioned = await resolve_mentions(context, words, env)
+    return turn.mentioned
 
 
 def budget_bytes(env: TurnEnvironment, model: str) -> Budget:

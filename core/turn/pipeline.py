@@ -102,6 +102,7 @@ async def take_step(turn: Turn, env: TurnEnvironment, cache: CatalogueTextCache)
             return await intercepted(turn, env, generation, changed)
         if isinstance(changed, Input) and isinstance(changed.text, str):
             # Its words alone: who asks, and from where, is not for a hook to change.
+            turn.received = turn.input.text
             turn.input = dataclasses.replace(turn.input, text=storable(changed.text))
 
     plan = await planned(turn, env)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from core.contracts.actions import ActionEnvelope, ActionSpec, Effect, WriteFn
+from core.contracts.actions import ActionEnvelope, ActionSpec, Effect, Untrusted, WriteFn
 from core.contracts.deliveries import Part
 from core.contracts.hooks import SessionView, TurnContext
 from core.contracts.inputs import Input, Role
@@ -28,10 +28,11 @@ class Turn:
     failure: the sentence with which it ended in place of what was asked, or "". undelivered: why what it had to tell
     its chat at last could not be sent, or "".
     tainted: a step of this run, even one that was not committed, saw text that the principal did not write.
-    transformed: the hooks have seen the input in this run. told_session: the session that was told of last.
-    without_strategy: its turn strategy has failed in it. narrowed: the types that its strategy has left to the step
-    before; None: all, empty before it has said anything. offered: the types that the model was told of last; None: no
-    model was asked. notes: the ids of the notes that the prompt of its last step held.
+    transformed: the hooks have seen the input in this run. received: its words before they did, None: as they are.
+    mentioned: what the mentions in it stand for, None: not asked in this run. told_session: the session that was told
+    of last. without_strategy: its turn strategy has failed in it. narrowed: the types that its strategy has left to
+    the step before; None: all, empty before it has said anything. offered: the types that the model was told of last;
+    None: no model was asked. notes: the ids of the notes that the prompt of its last step held.
     undoes: what this turn takes back (the id of the compensation that it runs), or 0.
     done_by_calls: by hash, what actions have called and what ended, or may have, as far as it is written down.
     sent: the outbox rows (id, address) of this run. history_is_long: it is time to summarize the session.
@@ -52,6 +53,8 @@ class Turn:
     history_is_long: bool = False
     tainted: bool = False
     transformed: bool = False
+    received: str | None = None
+    mentioned: Mapping[str, str | Untrusted] | None = None
     without_strategy: bool = False
     narrowed: frozenset[str] | None = frozenset()
     offered: frozenset[str] | None = None

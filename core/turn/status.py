@@ -42,6 +42,7 @@ async def status_text(env: TurnEnvironment, lane: str, ctx: ActionContext) -> st
     model = session.model or (chain[0].engine.model if chain else "")
     lines = [f"**Engine** {engine}" + (f", model {model}" if model else ""), "", *_sections(env, model, prompt)]
     lines += await _segments(env, Behalf(principal=str(ctx.principal), turn=f"turn-{ctx.turn_id}"))
+    lines += await _unwell(env)
     if usage is not None:
         lines += ["", _usage(usage)]
     dead = letters.get("dead", 0)
@@ -61,11 +62,22 @@ async def _segments(env: TurnEnvironment, behalf: Behalf) -> list[str]:
         label = f"status of {plugin}"
         said = await env.foreign.call(label, lambda: invoke(segment.text), SEGMENT_S, plugin, behalf=behalf)
         text = f"({said.sentence})" if isinstance(said, Raised) else str(said.value or "")
-        short = " ".join(env.masker.text(text).split())[:LONGEST_SEGMENT]
+        short = _short(env, text)
         return f"**{plugin}**: {short}" if short else ""
 
     lines = await asyncio.gather(*(line(plugin, segment) for plugin, segment in segments))
     return [row for each in lines if each for row in ("", each)]
+
+
+async def _unwell(env: TurnEnvironment) -> list[str]:
+    """Return a line for each check of a plugin's that is not well."""
+    told = [(one.name, one.health.sentence) for one in await env.checks.answers() if not one.health.ok]
+    lines = [f"**{name}** is not well: {_short(env, sentence)}" for name, sentence in told]
+    return [row for line in lines for row in ("", line)]
+
+
+def _short(env: TurnEnvironment, text: str) -> str:
+    return " ".join(env.masker.text(text).split())[:LONGEST_SEGMENT]
 
 
 def _sections(env: TurnEnvironment, model: str, prompt: Prompt) -> list[str]:

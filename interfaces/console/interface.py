@@ -49,6 +49,8 @@ class ConsoleInterface(InterfaceBase):
         """What the interactive mode shows first."""
         self.commands: Callable[[], Mapping[str, str]] = dict
         """Returns the slash commands, name (with or without "/") to description, for completion."""
+        self.mentions: Callable[[], Mapping[str, str]] = dict
+        """Returns what can be written behind an @, name to description, for completion."""
         self.approve_command = "rekku chat --once '/approve {id}'"
         """What the batch modes tell their user to run to approve `{id}`."""
         self._receive: Receive | None = None
@@ -104,6 +106,7 @@ class ConsoleInterface(InterfaceBase):
         self._prompt = Prompt(
             submit=self._submit,
             commands=lambda: self.commands(),
+            mentions=lambda: self.mentions(),
             banner=self.banner,
             history_path=self._history_path,
             monotonic=self.context.clock.monotonic,

@@ -21,7 +21,7 @@ from core.contracts.deliveries import Activity
 from core.contracts.errors import RekkuError
 from core.contracts.inputs import Accepted
 from interfaces.console.blocking import in_thread
-from interfaces.console.completion import CommandCompleter, is_command_word
+from interfaces.console.completion import NameCompleter, completes_itself
 from interfaces.console.history import PromptHistory
 from interfaces.console.keys import key_bindings
 from interfaces.console.markdown import render_markdown
@@ -55,12 +55,14 @@ class Prompt:
         *,
         submit: Callable[[str], Awaitable[Accepted]],
         commands: Callable[[], Mapping[str, str]],
+        mentions: Callable[[], Mapping[str, str]],
         banner: str,
         history_path: Path,
         monotonic: Callable[[], float],
     ) -> None:
         self._submit = submit
         self._commands = commands
+        self._mentions = mentions
         self._banner = banner
         self._history_path = history_path
         self._monotonic = monotonic
@@ -116,14 +118,16 @@ class Prompt:
             app.exit(exception=EOFError)
 
     def _new_session(self) -> PromptSession[str]:
-        typing_a_command = Condition(lambda: is_command_word(get_app().current_buffer.text))
+        typing_a_name = Condition(lambda: completes_itself(get_app().current_buffer.document.text_before_cursor))
         session: PromptSession[str] = PromptSession(
             message=self._message,
             prompt_continuation="  ",
             style=_STYLE,
             history=PromptHistory(self._history_path),
-            completer=CommandCompleter(lambda: {"quit": "leave the conversation", **self._commands()}),
-            complete_while_typing=typing_a_command,
+            completer=NameCompleter(
+                lambda: {"quit": "leave the conversation", **self._commands()}, lambda: self._mentions()
+            ),
+            complete_while_typing=typing_a_name,
             reserve_space_for_menu=6,
             key_bindings=key_bindings(self._interrupt),
             output=self._output,

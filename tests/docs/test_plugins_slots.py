@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from core.ai_plugin_base import AIPluginBase
 from core.contracts.actions import DisplayHints
 from core.contracts.processes import Job, Jobs, Sidecar
 from core.contracts.services import PluginContext
@@ -30,6 +31,8 @@ def test_the_tables_are_those_of_the_code() -> None:
 def test_the_signatures_are_those_of_the_code() -> None:
     shown = [[name for name in named_in(line) if name] for line in signatures("processes.md")]
     assert shown == [parameters(one) for one in (Jobs.start, Jobs.running, PluginContext.sidecar)]
+    assert signatures("slots.md") == ["command_groups() -> Sequence[CommandGroup]"]
+    assert parameters(AIPluginBase.command_groups) == []
 
 
 @pytest.mark.parametrize("page", ["slots.md", "processes.md"])
@@ -44,6 +47,8 @@ async def test_the_pantry(tmp_path: Path) -> None:
         await kit.interface.ask("Write a list, see @pantry and @nobody")
         assert any("@pantry: 3 of jam, 1 of honey" in m.content for m in engine.last.messages)
         assert "**pantry**: 4 jars" in (await kit.interface.ask("/status"))[0]
+        (check,) = await kit.app.host.checks.answers()
+        assert (check.name, check.health.ok, check.critical) == ("pantry.jam", True, False)
 
 
 async def test_the_baker(tmp_path: Path) -> None:

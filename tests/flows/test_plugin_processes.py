@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from core.ai_plugin_base import AIPluginBase
 from core.contracts.errors import RekkuError
@@ -141,3 +142,69 @@ async def test_one_that_is_not_ready_or_not_there_is_told() -> None:
             await context(kit).sidecar(["sleep", "600"], name="slow", ready=never, ready_timeout_s=0.3)
         with pytest.raises(ValueError, match="argv"):
             await context(kit).sidecar("sleep 600", name="text")
+
+
+DYING = "import sys, time; [print('line', n, flush=True) for n in range(60)]; sys.exit('no such port')"
+
+
+@linux
+async def test_one_whose_plugin_is_released_while_it_starts_ends() -> None:
+    async with running_app(plugins=[Owner()]) as kit:
+        before = children(os.getpid())
+        starting = asyncio.ensure_future(context(kit).sidecar([sys.executable, "-c", SLEEPER], name="server"))
+        await asyncio.sleep(0)
+        await kit.app.host.release_context("plugin", "owner")
+        with pytest.raises(RekkuError, match="has been stopped"):
+            await starting
+        await until(lambda: children(os.getpid()) == before)
+
+
+@linux
+async def test_ready_that_raises_is_not_yet() -> None:
+    async with running_app(plugins=[Owner()]) as kit:
+        asked: list[int] = []
+
+        async def answers() -> bool:
+            asked.append(1)
+            if len(asked) < 3:
+                raise ConnectionRefusedError("nobody listens")
+            return True
+
+        def never() -> bool:
+            raise ConnectionRefusedError("nobody listens at all")
+
+        sidecar = await context(kit).sidecar([sys.executable, "-c", SLEEPER], name="server", ready=answers)
+        assert sidecar.pid is not None
+        assert len(asked) == 3
+        with pytest.raises(RekkuError, match=r"not ready within 0\.3 s.*nobody listens at all"):
+            await context(kit).sidecar(["sleep", "600"], name="slow", ready=never, ready_timeout_s=0.3)
+
+
+@linux
+async def test_the_last_words_of_one_that_ends_are_told() -> None:
+    async def never() -> bool:
+        return False
+
+    async with running_app(plugins=[Owner()]) as kit:
+        with capture_logs() as lines, pytest.raises(RekkuError) as refused:
+            await context(kit).sidecar([sys.executable, "-c", DYING], name="dying", ready=never)
+        (ended,) = (line for line in lines if line["event"] == "a sidecar ended")
+    assert "ended before it was ready: exit status 1" in str(refused.value)
+    assert str(refused.value).endswith("line 58 | line 59 | no such port")
+    assert ended["last_lines"][-2:] == ["line 59", "no such port"]
+    assert len([line for line in lines if line["event"] == "printed"]) < 60, "the log itself stays bounded"
+
+
+@linux
+async def test_what_one_prints_while_it_is_stopped_is_logged() -> None:
+    farewell = (
+        "import os, signal, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: (os.write(1, b'farewell\\n'), os._exit(0)))\n"
+        "print('up', flush=True)\ntime.sleep(600)"
+    )
+    async with running_app(plugins=[Owner()]) as kit:
+        with capture_logs() as lines:
+            sidecar = await context(kit).sidecar([sys.executable, "-c", farewell], name="polite")
+            await until(lambda: "up" in [line.get("text") for line in lines])
+            await sidecar.stop()
+        assert "farewell" in [line.get("text") for line in lines]

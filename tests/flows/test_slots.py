@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from core.ai_plugin_base import AIPluginBase, TurnContext, Untrusted, action
+from core.ai_plugin_base import AIPluginBase, TurnContext, Untrusted, action, hook
+from core.commands.running_checks import running_checks
 from core.contracts.actions import DisplayHints
+from core.contracts.deliveries import Health
 from core.contracts.errors import DeclarationError
-from core.contracts.slots import Gauge, Mention, StatusSegment
+from core.contracts.inputs import Input
+from core.contracts.slots import Gauge, HealthCheck, Mention, StatusSegment
+from core.registry.component import ComponentState
 from core.testing import RunningApp, ScriptedEngine, message, running_app
+from core.turn.resolve_mentions import names_in
+from tests.flows.test_health import SECRET, of, watched
 from tests.flows.workshop import Workshop
 
 
@@ -59,6 +68,52 @@ async def test_a_mention_travels_with_its_message_alone() -> None:
         assert "`@shed`: A thing." in (await kit.interface.ask("/help"))[0]
 
 
+async def test_a_mention_is_resolved_once_in_a_turn_and_from_the_words_as_they_came() -> None:
+    asked: list[str] = []
+
+    class Adder(AIPluginBase):
+        @hook("transform_input")
+        async def add(self, turn: TurnContext, input: Input) -> Input:
+            return replace(input, text=f"{input.text} and @cellar")
+
+        @action(effect="read")
+        async def look(self) -> str:
+            """Look."""
+            return "seen"
+
+    def resolve(turn: TurnContext, name: str) -> str:
+        asked.append(name)
+        return f"It has {len(asked)}."
+
+    engine = ScriptedEngine(("look", {}), ("look", {}), message("ok"))
+    async with running_app(engine=engine, plugins=[Filler(), Adder()]) as kit:
+        for name in ("shed", "cellar"):
+            fill(kit, "mentions", Mention(name=name, description="A thing.", resolve=resolve))
+        await kit.interface.ask("see @shed")
+        prompts = ["\n".join(m.content for m in request.messages) for request in engine.requests]
+    assert asked == ["shed"], "once in a turn, and not what a hook has added"
+    assert len(prompts) == 3
+    assert all("@shed: It has 1." in prompt for prompt in prompts), "every step of the turn sees it"
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("@Shed, (@attic)! @shed's", ["shed", "attic"]),
+        ("a@shed.example and shed@shed and me+you@shed", []),
+        ("https://example.org/@shed and @shed.example and @shed@example.org", []),
+        ("`@shed` ``a ` @shed`` and @attic", ["attic"]),
+        ("```\n@shed\n```\n@attic", ["attic"]),
+        ("see:\n```py\n@shed", []),
+        ("one ` alone, @shed", ["shed"]),
+        ("@shed. @attic-", ["shed", "attic"]),
+        ("@sheds @she @@shed", ["sheds", "she"]),
+    ],
+)
+def test_what_counts_as_a_mention(text: str, names: list[str]) -> None:
+    assert names_in(text) == names
+
+
 async def test_a_mention_is_not_for_guests_unless_it_says_so() -> None:
     engine = ScriptedEngine(otherwise=message("ok"))
     async with running_app(engine=engine, plugins=[Filler()], access="open") as kit:
@@ -91,6 +146,116 @@ async def test_status_and_what_is_taken_back() -> None:
         assert "the gauge is broken" in status
         await kit.interface.ask("/plugins disable filler")
         assert "filler" not in (await kit.interface.ask("/status"))[0]
+
+
+def check(name: str, answer: Any, *, critical: bool = False) -> HealthCheck:
+    async def tell() -> Any:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return HealthCheck(name=name, check=tell, critical=critical)
+
+
+async def test_checks_of_plugins_are_told_and_only_a_critical_one_makes_us_unready() -> None:
+    release = threading.Event()
+    bad = Health(ok=False, detail=f"The key {SECRET} is worn out.", cure="Get another.")
+    async with running_app(plugins=[Filler()]) as kit, watched(kit) as watch:
+        kit.app.masker.learn("KEY", SECRET)
+        fill(kit, "health", check("lock", bad))
+        fill(kit, "health", check("door", Health(ok=True, detail="It is open.")))
+        fill(kit, "health", check("window", ValueError("no")))
+        fill(kit, "health", check("roof", "fine"))
+        fill(kit, "health", HealthCheck(name="hangs", check=lambda: Health(ok=release.wait(60))))
+        try:
+            status, parts = await watch.ready()
+        finally:
+            release.set()
+        assert status == 200
+        told = {name: (part["state"], part["reason"]) for (kind, name), part in parts.items() if kind == "check"}
+        assert told == {
+            "filler.lock": ("failed", "The key [KEY] is worn out. Get another."),
+            "filler.door": ("ok", "It is open."),
+            "filler.window": ("failed", "ValueError: no"),
+            "filler.roof": ("failed", "It does not tell how it is."),
+            "filler.hangs": ("failed", "It does not answer within 2 s."),
+        }
+        (text,) = await kit.interface.ask("/status")
+        assert "**filler.lock** is not well: The key [KEY] is worn out. Get another." in text
+        assert "filler.door" not in text
+        fill(kit, "health", check("wall", Health(ok=False, detail="It fell."), critical=True))
+        status, parts = await watch.ready()
+        assert (status, parts["check", "filler.wall"]["required"]) == (503, True)
+        component = kit.app.registry.get("plugin", "filler")
+        assert component is not None
+        kit.app.registry.withhold(component, ComponentState.DEGRADED, "it is not well")
+        status, parts = await watch.ready()
+        assert (status, [key for key in parts if key[0] == "check"]) == (200, [])
+
+
+async def test_doctor_asks_the_process_that_runs_for_the_checks() -> None:
+    async with running_app(plugins=[Filler()]) as kit, watched(kit) as watch:
+        fill(kit, "health", check("lock", Health(ok=False, detail="It is stuck.")))
+        settings = kit.app.settings.model_copy(update={"health_listen": f"127.0.0.1:{watch.server.port}"})
+        (told,) = await running_checks(settings, f"1, {os.getpid()}")
+        assert (told.area, told.name, told.state, told.detail) == ("check", "filler.lock", "warning", "It is stuck.")
+        assert await running_checks(settings, "1") == [], "who listens there serves another home"
+    assert await running_checks(settings, str(os.getpid())) == [], "nobody listens any more"
+
+
+def gauge(name: str, read: Any) -> Gauge:
+    return Gauge(name=name, description="A thing.", read=read)
+
+
+async def test_a_gauge_is_read_beside_the_loop_and_leaves_out_nobody_but_itself() -> None:
+    loop, release = threading.get_ident(), threading.Event()
+
+    def broken() -> float:
+        raise ValueError("no")
+
+    async def written_with_async() -> float:
+        return 3
+
+    async with running_app(plugins=[Filler()]) as kit, watched(kit) as watch:
+        fill(kit, "metrics", gauge("hangs", lambda: release.wait(60)))
+        fill(kit, "metrics", gauge("broken", broken))
+        fill(kit, "metrics", gauge("text", lambda: "many"))
+        fill(kit, "metrics", gauge("on_the_loop", lambda: threading.get_ident() == loop))
+        fill(kit, "metrics", gauge("awaited", written_with_async))
+        try:
+            figures = await watch.figures()
+        finally:
+            release.set()
+    assert of(figures, "rekku_plugin_filler_on_the_loop") == 0
+    assert of(figures, "rekku_plugin_filler_awaited") == 3
+    assert of(figures, "rekku_turns_running") == 0
+    assert not {name for name, _ in figures if name.endswith(("hangs", "broken", "text"))}
+
+
+@pytest.mark.parametrize("state", [ComponentState.DEGRADED, ComponentState.QUARANTINED, ComponentState.STOPPED])
+async def test_what_is_out_of_use_is_not_asked(state: ComponentState) -> None:
+    asked: list[str] = []
+
+    def ask(slot: str, said: Any) -> Any:
+        asked.append(slot)
+        return said
+
+    engine = ScriptedEngine(otherwise=message("ok"))
+    async with running_app(engine=engine, plugins=[Filler()]) as kit, watched(kit) as watch:
+        fill(kit, "status", StatusSegment(text=lambda: ask("status", "well")))
+        fill(kit, "metrics", gauge("things", lambda: ask("metrics", 1)))
+        fill(kit, "mentions", mention("shed", "It has a rake."))
+        component = kit.app.registry.get("plugin", "filler")
+        assert component is not None
+        kit.app.registry.withhold(component, state, "it is not well")
+        assert "well" not in (await kit.interface.ask("/status"))[0]
+        assert "shed" not in (await kit.interface.ask("/help"))[0]
+        assert of(await watch.figures(), "rekku_plugin_filler_things") is None
+        await kit.interface.ask("see @shed")
+        assert "rake" not in told(engine)
+        assert asked == []
+        kit.app.registry.restore(component)
+        assert of(await watch.figures(), "rekku_plugin_filler_things") == 1
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,7 @@ async def converse(data_directory: Path) -> None:
     console = ConsoleInterface()
     console.context = cast(PluginContext, Context(data_directory))
     console.banner = "This is a test."
+    console.mentions = lambda: {"shed": "what is in the shed", "Shop": "what is for sale"}
     console.commands = lambda: {"help": "what I can do", "hello": "say hello", "stop": "stop the turn"}
     core = ScriptedCore(console)
     await console.start(core.receive)

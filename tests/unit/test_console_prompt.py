@@ -130,6 +130,13 @@ def test_commands_are_completed(terminal: Terminal) -> None:
     terminal.until_line(answer("/help"))
 
 
+def test_mentions_are_completed(terminal: Terminal) -> None:
+    terminal.type("see @sh")
+    terminal.until(lambda screen: any("what is for sale" in line for line in screen.lines), "the menu")
+    terminal.type("\t\t and\r")  # the second of @Shop and @shed
+    terminal.until_line(answer("see @shed and"))
+
+
 def test_an_empty_line_says_nothing(terminal: Terminal) -> None:
     terminal.type("\r  \r")
     terminal.type("hello\r")

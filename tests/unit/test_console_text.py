@@ -14,7 +14,7 @@ from prompt_toolkit.document import Document
 
 from core.contracts.deliveries import Activity, ActivityKind
 from core.contracts.inputs import Address
-from interfaces.console.completion import CommandCompleter
+from interfaces.console.completion import NameCompleter
 from interfaces.console.history import PromptHistory
 from interfaces.console.markdown import MAX_STYLED_CHARACTERS, render_markdown
 from interfaces.console.status import Status
@@ -136,14 +136,17 @@ def test_a_turn_that_ends_before_its_input_is_accepted_does_not_wait_for_ever() 
     assert not status.busy
 
 
-def test_commands_complete_at_the_start_of_a_line_only() -> None:
-    completer = CommandCompleter(lambda: {"help": "what I\ncan do", "/hello": "greet \x1b[2J", "new": "start anew"})
+def test_commands_complete_at_the_start_of_a_line_and_mentions_anywhere() -> None:
+    commands = {"help": "what I\ncan do", "/hello": "greet \x1b[2J", "new": "start anew"}
+    completer = NameCompleter(lambda: commands, lambda: {"Shed": "the \x1b[2J shed"})
 
     def completions(text: str) -> list[tuple[str, str]]:
         found = completer.get_completions(Document(text), CompleteEvent())
         return [(completion.text, completion.display_meta_text) for completion in found]
 
     assert completions("/HE") == [("/hello", "greet ␛[2J"), ("/help", "what I")]
+    assert completions("see @s") == completions("@S") == [("@Shed", "the ␛[2J shed")]
+    assert completions("a@s") == completions("see @s ") == completions("@x") == []
     assert completions("say /he") == completions("/help m") == completions("") == []
 
 
