@@ -116,11 +116,6 @@ class Loading:
             self.hooks = placed(_hooks(self.name, self.instance), table)
             self.strategies = _strategies(self.name, self.instance)
             handlers = declared_handlers(self.name, self.instance)
-            if self.isolated and (handlers or self.strategies):
-                raise DeclarationError(
-                    f"{self.name} declares event handlers or a turn strategy, which works in Rekku's process alone.",
-                    cure='Leave isolation = "process" away, or leave them away.',
-                )
             declared = self.entries or self.hooks or self.strategies or handlers
             if not declared and not hasattr(self.instance, "start"):
                 raise DeclarationError(
