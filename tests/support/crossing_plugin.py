@@ -24,9 +24,9 @@ from core.ai_plugin_base import (
     strategy,
     wake_word,
 )
-from core.contracts.errors import RekkuError
+from core.contracts.errors import BudgetUsedUp, RekkuError
 from core.contracts.events import Handled
-from core.contracts.inputs import Address
+from core.contracts.inputs import Address, Principal
 from core.contracts.json import Json, JsonObject
 from core.contracts.messages import Said
 from core.contracts.slots import Gauge, Mention, StatusSegment
@@ -124,12 +124,17 @@ class Crosser(AIPluginBase):
         self.heard.append(["asked", len(steps)])
         return StepPlan(last=True, actions={"do"}, instruction="One step.")
 
-    @action(effect="external", permission="anyone", repeatable=True, timeout_s=20)
+    @action(effect="external", permission="anyone", repeatable=True, reads_outside=False, timeout_s=20)
     async def do(self, ctx: ActionContext, what: str) -> Json:
         """Do something."""
         return await getattr(self, what)(ctx)
 
-    @action(effect="external", permission="anyone", repeatable=True)
+    @action(effect="external", permission="anyone", reads_outside=False, timeout_s=0.5)
+    async def do_shortly(self) -> Json:
+        """Call what takes longer than there is time."""
+        return await self.context.services.call_plugin("neighbour", "hold", {})
+
+    @action(effect="external", permission="anyone", repeatable=True, reads_outside=False)
     async def back_again(self) -> Json:
         """Be called by a neighbour."""
         return os.getpid() > 0
@@ -137,19 +142,24 @@ class Crosser(AIPluginBase):
     async def emit(self, ctx: ActionContext) -> Json:
         emit = self.context.events.emit
         said = {"text": "Hey LAMP!"}
-        facts = [
-            _facts(await emit("lamp.switching", {"on": "yes", "bright": True, "room": "x"})),
-            _facts(await emit("lamp.switching", {"on": True, "bright": True, "room": "hall", "said": said})),
-            _facts(await emit("lamp.switching", {"on": True, "bright": False, "room": "nobody's"})),
-            _facts(await emit("lamp.switching", {"on": True, "bright": False, "room": "attic"})),
-        ]
+        facts = []
+        for on_, bright_, room in (
+            ("yes", True, "x"),
+            (True, True, "hall"),
+            (True, False, "nobody's"),
+            (True, False, "x"),
+        ):
+            data = {"on": on_, "bright": bright_, "room": room, "said": said}
+            facts.append(_facts(await emit("lamp.switching", data)))
         refused = [await _refusal(emit(name)) for name in ("turn.started", "Not a name")]
         return [facts, refused, self.heard]
 
     async def ask(self, ctx: ActionContext) -> Json:
         events = self.context.events
         first = await events.request("light.asked", {"room": "attic"})
-        answers = [[a.plugin, a.handler, a.value, bool(a.error)] for a in await events.gather("light.asked", {"room": "x"})]
+        answers = [
+            [a.plugin, a.handler, a.value, bool(a.error)] for a in await events.gather("light.asked", {"room": "x"})
+        ]
         return [first, answers, await events.request("nobody.asked"), await _refusal(events.request("door.opening"))]
 
     async def circle(self, ctx: ActionContext) -> Json:
@@ -188,9 +198,20 @@ class Crosser(AIPluginBase):
 
     async def model(self, ctx: ActionContext) -> Json:
         before = ctx.tainted
-        reply = await self.context.engines.ask(["two and", Untrusted("two")], instructions="Add.", max_output_tokens=9)
-        wrong = [await _refusal(self.context.engines.ask("x", engine="nobody")), await _refusal(self.context.engines.ask([]))]
+        reply = await self.context.engines.ask(
+            ["two and", Untrusted("two")], instructions="Add.", max_output_tokens=9
+        )
+        wrong = [
+            await _refusal(self.context.engines.ask("x", engine="nobody")),
+            await _refusal(self.context.engines.ask([])),
+        ]
         return [reply.text, before, ctx.tainted, wrong]
+
+    async def ask_for_zoe(self, ctx: ActionContext) -> Json:
+        try:
+            return (await self.context.engines.ask("two and two", principal=Principal("test", "zoe"))).text
+        except BudgetUsedUp as error:
+            return str(error)
 
     async def messages(self, ctx: ActionContext) -> Json:
         def hear(said: Said) -> None:
@@ -245,14 +266,38 @@ class Crosser(AIPluginBase):
     async def require(self, ctx: ActionContext) -> Json:
         return str(self.context.services.require("thing"))
 
-    async def leave_while_called(self, ctx: ActionContext) -> Json:
+    async def call_for_long(self, ctx: ActionContext) -> Json:
         return await self.context.services.call_plugin("neighbour", "hold", {})
+
+    async def begin_forever(self, ctx: ActionContext) -> Json:
+        async def forever() -> None:
+            await asyncio.Event().wait()
+
+        return self.context.jobs.start(forever, "endless").id
+
+    async def subscribe_for_long(self, ctx: ActionContext) -> Json:
+        self.context.events.subscribe("bell.*", lambda event: "heard")
+        return await self.context.events.request("bell.rang")
+
+    async def flood(self, ctx: ActionContext) -> Json:
+        emits = [self.context.events.emit("flood.one") for _ in range(400)]
+        ended = await asyncio.gather(*emits, return_exceptions=True)
+        return sorted({type(one).__name__ for one in ended if isinstance(one, BaseException)})
 
 
 def _facts(handled: Handled) -> Json:
     runs = [[run.plugin, run.handler, run.stage, run.end, run.reason] for run in handled.runs]
     event = handled.event
-    return [handled.end, handled.reason, runs, event.data, event.source, event.depth, event.correlation_id, event.cause != ""]
+    return [
+        handled.end,
+        handled.reason,
+        runs,
+        event.data,
+        event.source,
+        event.depth,
+        event.correlation_id,
+        event.cause != "",
+    ]
 
 
 async def _refusal(asking: Any) -> Json:
@@ -290,7 +335,7 @@ class Neighbour(AIPluginBase):
         """Greet somebody."""
         return f"Hello, {who}, says {ctx.principal}"
 
-    @action(effect="external", permission="anyone", repeatable=True)
+    @action(effect="external", permission="anyone", repeatable=True, reads_outside=False)
     async def call_back(self) -> Json:
         """Ask whoever has called, by an event and by an action."""
         asked = await self.context.events.request("crosser.called_back")
@@ -301,7 +346,7 @@ class Neighbour(AIPluginBase):
         """Read something from outside."""
         return "outside"
 
-    @action(effect="external", permission="trainer")
+    @action(effect="external", permission="trainer", reads_outside=False)
     async def only_trainer(self) -> str:
         """Do what only a trainer may."""
         return "done"
