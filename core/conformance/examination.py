@@ -16,6 +16,7 @@ from core.conformance.action_checks import check_reads
 from core.conformance.call_watch import CallWatch
 from core.conformance.findings import Finding, Findings
 from core.conformance.import_checks import IMPORT, check_import
+from core.conformance.isolation_checks import check_crossing
 from core.conformance.life_checks import Life
 from core.conformance.person_checks import check_people, tables
 from core.conformance.target import Target
@@ -76,6 +77,7 @@ class _Examination:
         """Check what the source says, what is declared, then its life."""
         self._watch.loop_thread = threading.get_ident()
         source_checks.check_swallowing(self._trees, self._found)
+        check_crossing(self._target.path, self._trees, self._found)
         database = SqliteDatabase(self._home / DATABASE)
         await database.start()
         try:

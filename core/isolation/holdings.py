@@ -132,7 +132,7 @@ class Holdings:
             return StatusSegment(text=partial(self._run, number))
         name, description = str(form.get("name")), str(form.get("description"))
         if slot == "mentions":
-            permission = Permission(form.get("permission"))
+            permission = Permission(str(form.get("permission")))
             resolve = partial(self._run, number)
             return Mention(name=name, description=description, resolve=resolve, permission=permission)
         gauge = _GaugeOverThere(partial(self._run, number), self._log)

@@ -33,7 +33,10 @@ MAX_BACKLOG = 32 * 1024 * 1024
 """Bytes that wait to be sent to a side that does not read."""
 
 MOST_OPEN_CALLS = 256
-"""How many calls of the other side may run at once."""
+"""How many calls may be under way at once in one direction; one more is not made."""
+
+MOST_SERVED_CALLS = 2 * MOST_OPEN_CALLS
+"""How many of the other side's may run: one that it has cancelled may take longer than it counts it."""
 
 MOST_A_SECOND = 20_000
 """Frames; a side that sends more floods the other one."""
@@ -113,6 +116,8 @@ class Peer:
         """
         self._gone = reason
         self._backlog.clear()
+        if self._connection.fileno() < 0:
+            return
         nowhere = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         os.dup2(nowhere, self._connection.fileno(), inheritable=False)
         os.close(nowhere)
@@ -234,8 +239,8 @@ class Peer:
             case {"answer": int() as id_}:
                 self._answered(id_, frame)
             case {"call": int() as id_, "name": str() as name, "with": list() as args}:
-                if len(self._running) >= MOST_OPEN_CALLS or id_ in self._running:
-                    raise ProtocolBroken(f"more than {MOST_OPEN_CALLS} calls at once")
+                if len(self._running) >= MOST_SERVED_CALLS or id_ in self._running:
+                    raise ProtocolBroken(f"more than {MOST_SERVED_CALLS} calls at once")
                 context = self._situations.served(id_, frame.get("in"))
                 task = self._loop.create_task(
                     self._answer(id_, name, args), name=f"isolation: {name:.60}", context=context

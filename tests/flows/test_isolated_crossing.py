@@ -21,7 +21,7 @@ from core.settings.budgets import BudgetSettings
 from core.testing import RunningApp, ScriptedEngine, actions, message, running_app
 from tests.flows.records import outcome, statuses
 from tests.support.crossing_plugin import Crosser, Neighbour
-from tests.support.isolated_plugins import processes_of, standin, until
+from tests.support.isolated_plugins import alive, processes_of, standin, until
 
 
 @asynccontextmanager
@@ -94,10 +94,14 @@ async def all_of(isolation: str) -> dict[str, Json]:
         seen["help"] = [line for line in (await kit.interface.ask("/help"))[0].splitlines() if "@crossing" in line]
         (gauge,) = [g for plugin, g in kit.app.host.slots.of("metrics", Gauge) if plugin == "crosser"]
         await until(lambda: gauge.read() > 0, "a figure")
+        seen["sidecar"] = await did(kit, "serve")
+        left = await did(kit, "left_pid")
+        assert alive(left)
         await kit.interface.ask("/strategy one_step")
         kit.engine.then(("greet", {"who": "Cleo"}))
         seen["strategy"] = await kit.interface.ask("greet Cleo")
         seen["engine"] = kit.engine.last.messages[-1].content
+    await until(lambda: not alive(left), "the sidecar to end with its plugin")
     return seen
 
 

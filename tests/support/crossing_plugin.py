@@ -246,6 +246,22 @@ class Crosser(AIPluginBase):
             return str(error)
         return [job.state for job in started]
 
+    async def serve(self, ctx: ActionContext) -> Json:
+        answers = [False, True]
+
+        async def ready() -> bool:
+            return answers.pop(0)
+
+        server = await self.context.sidecar(["sleep", "600"], name="sleeper", ready=ready)
+        pid = server.pid
+        self.left = await self.context.sidecar(["sleep", "600"], name="left")
+        await server.stop()
+        refused = await _refusal(self.context.sidecar(["no-such-program"], name="none"))
+        return [isinstance(pid, int), server.restarts, server.pid, answers, refused]
+
+    async def left_pid(self, ctx: ActionContext) -> Json:
+        return self.left.pid
+
     async def afterwards(self, ctx: ActionContext) -> Json:
         async def call() -> None:
             await self.later.wait()
