@@ -79,6 +79,13 @@ class Declared:
         except (KeyError, TypeError, ValueError) as error:
             raise DeclarationError(f"What the plugin's process declares cannot be read: {error}.") from error
 
+    @property
+    def places(self) -> tuple[tuple[str, str], ...]:
+        """What is called by its place, in order: it has to be the same in the next process."""
+        hooks = [(one.hook, one.method) for one in self.hooks]
+        handlers = [(one.pattern, one.method) for one in self.handlers]
+        return (*hooks, *handlers, *((one.name, one.method) for one in self.strategies))
+
     def with_specs(self, specs: list[ActionSpec]) -> Declared:
         """Return this with other actions."""
         return replace(self, specs={spec.type: spec for spec in specs})

@@ -310,6 +310,9 @@ class IsolatedPlugin(BringsJobs):
         try:
             async with asyncio.timeout(START_S):
                 child = await self._prepared()
+                if self.declared.places != before.places:
+                    reload = f"Have it loaded anew: rekku plugins reload {self.name}."
+                    raise RekkuError(f"{self.name} declares other hooks or handlers than before.", cure=reload)
                 await child.call("start")
             if before.specs != self.declared.specs and self.context is not None:
                 await self.context.actions_changed()

@@ -8,6 +8,7 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from core.contracts.events import EventEnd
@@ -21,7 +22,7 @@ from core.settings.budgets import BudgetSettings
 from core.testing import RunningApp, ScriptedEngine, actions, message, running_app
 from tests.flows.records import outcome, statuses
 from tests.support.crossing_plugin import Crosser, Neighbour
-from tests.support.isolated_plugins import alive, processes_of, standin, until
+from tests.support.isolated_plugins import alive, place, processes_of, standin, until
 
 
 @asynccontextmanager
@@ -74,9 +75,10 @@ async def all_of(isolation: str) -> dict[str, Json]:
         sent = await kit.rows("SELECT text, tainted FROM messages WHERE text LIKE 'what was read%' ORDER BY id")
         seen["sent"] = [(row["text"], bool(row["tainted"])) for row in sent]
         seen["asks"] = await kit.rows("SELECT principal, plugin, engine FROM asks")
+        heard_so_far = await did(kit, "tell_heard")
+        seen["again"], before = heard_so_far[-1], len(heard_so_far)
         await did(kit, "afterwards")
         await did(kit, "go_on")
-        before = len(seen["circle"][2])
         seen["afterwards"] = (await heard(kit, before + 2))[before:]
         assert [e.source for e in neighbour.heard] == ["crosser"]
         seen["begin"] = await did(kit, "begin")
@@ -111,6 +113,7 @@ async def test_everything_is_the_same_inside_and_outside() -> None:
     for what, seen in inside.items():
         assert outside[what] == seen, what
     assert inside["model"][1:3] == [False, True], "a question that holds text from outside taints who asks"
+    assert inside["again"][0] == "EngineRefused", "a hook that looks at a call asks no engine itself"
     assert inside["circle"][0] == EventEnd.HANDLED
     assert [16, EventEnd.REJECTED] in inside["circle"][2]
 
@@ -205,3 +208,33 @@ async def test_contexts_of_calls_are_let_go() -> None:
         await child.call("ping")
         await child.call("ping")
         assert len(child.peer._situations._ended) < 15
+
+
+CHANGING = """
+from core.ai_plugin_base import AIPluginBase, on
+
+
+class Changing(AIPluginBase):
+    isolation = "process"
+
+    @on("bell.rang")
+    async def hear(self, event):
+        return "heard"
+
+
+PLUGIN_CLASS = Changing
+"""
+
+
+async def test_other_handlers_than_before_are_not_called_in_the_places_of_those(tmp_path: Path) -> None:
+    async with running_app(home=place(tmp_path, changing=CHANGING)) as kit:
+        assert await kit.app.events.request("test", "bell.rang", {}, 5) == "heard"
+        another = '    @on("door.opened")\n    async def open(self, event):\n        return "opened"\n\n'
+        place(tmp_path, changing=CHANGING.replace('    @on("bell', f'{another}    @on("bell'))
+        os.kill(processes_of(standin(kit, "changing"))[-1], signal.SIGKILL)
+        component = kit.app.registry.get("plugin", "changing")
+        assert component is not None
+        await until(lambda: component.state is ComponentState.DEGRADED, "the plugin to be degraded")
+        await kit.advance(1.1)
+        await until(lambda: "declares other hooks or handlers" in component.reason, "it to stay out")
+        assert await kit.app.events.request("test", "bell.rang", {}, 5) is None

@@ -19,11 +19,13 @@ from core.ai_plugin_base import (
     TurnContext,
     Untrusted,
     action,
+    hook,
     on,
     regex,
     strategy,
     wake_word,
 )
+from core.contracts.engine import EngineRequest
 from core.contracts.errors import BudgetUsedUp, RekkuError
 from core.contracts.events import Handled
 from core.contracts.inputs import Address, Principal
@@ -118,6 +120,11 @@ class Crosser(AIPluginBase):
         job = self.jobs.get(event.data["job_id"])
         if job is not None:
             self.heard.append([event.data["name"], event.data["state"], job.state, job.result, job.error])
+
+    @hook("before_llm")
+    async def look(self, turn: TurnContext, request: EngineRequest) -> None:
+        if request.instructions == "Add.":
+            self.heard.append(await _refusal(self.context.engines.ask("and again")))
 
     @strategy("one_step")
     def one_step(self, turn: TurnContext, steps: tuple[Step, ...]) -> StepPlan:
