@@ -191,6 +191,8 @@ class IsolationHost:
         if reason and component.state is ComponentState.ACTIVE:
             log.warning("a plugin's process ended", plugin=plugin.name, reason=reason)
             self._registry().withhold(component, ComponentState.DEGRADED, reason)
+        elif reason and component.state is ComponentState.DEGRADED:
+            self._registry().set_reason(component, reason)
         elif not reason and component.state is ComponentState.DEGRADED:
             self._registry().restore(component)
 

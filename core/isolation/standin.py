@@ -318,7 +318,7 @@ class IsolatedPlugin(BringsJobs):
                 await self.context.actions_changed()
         except Exception as error:  # noqa: BLE001 - foreign code; the reason is told, and it is tried again
             await self._end()
-            self._restarting = None
+            self._restarting, self.declared = None, before
             self._plan_restart(f"it could not be started again ({type(error).__name__}: {error})")
             return
         self._why_down = ""
