@@ -6,6 +6,7 @@ import re
 from difflib import get_close_matches
 
 from core.contracts.events import Event
+from core.contracts.json import Json
 
 _WORDS = re.compile(r"\w+")
 _KINDS = ("always", "wake_word", "regex")
@@ -31,12 +32,13 @@ class Condition:
 class _WakeWord(Condition):
     def __init__(self, phrases: tuple[str, ...], field: str) -> None:
         super().__init__(f"wake_word: {', '.join(phrases)}")
-        self._field = field
-        self._phrases = [_words(phrase) for phrase in phrases]
+        self.field = field
+        self.phrases = phrases
+        self._wanted = [_words(phrase) for phrase in phrases]
 
     def __call__(self, event: Event) -> bool:
-        said = _words(_text(event, self._field))
-        return any(phrase in said for phrase in self._phrases)
+        said = _words(_text(event, self.field))
+        return any(phrase in said for phrase in self._wanted)
 
 
 class _Regex(Condition):
@@ -93,6 +95,26 @@ def condition_of(text: object) -> Condition:
         f"did you mean {close[0]}?" if close and close[0] != kind else 'write "always", "wake_word: …" or "regex: …"'
     )
     raise ValueError(f"{text!r:.80} is no condition; {hint}")
+
+
+def condition_as_data(condition: object) -> Json:
+    """Return a condition as JSON for `condition_from_data`, and None for one whose code has to be asked.
+
+    That is any function, and a regular expression, which may take for ever over a text.
+    """
+    if isinstance(condition, _WakeWord):
+        return {"wake_word": list(condition.phrases), "field": condition.field}
+    return {} if condition is always else None
+
+
+def condition_from_data(data: Json) -> Condition:
+    """Return the condition; raises ValueError for anything else."""
+    match data:
+        case {"wake_word": [*phrases], "field": str() as field}:
+            return wake_word(*phrases, field=field)
+        case dict() if not data:
+            return always
+    raise ValueError(f"{data!r:.80} is no condition")
 
 
 def _words(text: str) -> str:

@@ -17,6 +17,7 @@ from core.conformance.call_watch import CallWatch
 from core.conformance.event_checks import check_events
 from core.conformance.findings import Finding, Findings
 from core.conformance.import_checks import IMPORT, check_import
+from core.conformance.isolation_checks import check_crossing
 from core.conformance.life_checks import Life
 from core.conformance.person_checks import check_people, tables
 from core.conformance.target import Target
@@ -78,6 +79,7 @@ class _Examination:
         """Check what the source says, what is declared, then its life."""
         self._watch.loop_thread = threading.get_ident()
         source_checks.check_swallowing(self._trees, self._found)
+        check_crossing(self._target.path, self._trees, self._found)
         database = SqliteDatabase(self._home / DATABASE)
         await database.start()
         try:

@@ -1,41 +1,34 @@
-"""What a plugin in a process of its own is given as `self.context`: what is plain data goes to Rekku and back."""
+"""What a plugin in a process of its own is given as `self.context`: plain data goes to Rekku and back."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from core.contracts.errors import RekkuError
-from core.contracts.inputs import Principal
 from core.contracts.json import Json
-from core.contracts.reminders import Intent, Occurrence
-from core.contracts.schedule import Reminder
+from core.contracts.processes import StartSidecar
+from core.contracts.slots import SlotSpec
+from core.isolation.child_events import ChildEvents
+from core.isolation.child_functions import ChildFunctions
+from core.isolation.child_jobs import ChildJobs
+from core.isolation.child_messages import ChildMessages
+from core.isolation.child_services import ChildEngines, ChildServices
+from core.isolation.child_slots import ChildSlots
+from core.isolation.child_storage import ChildKeyValues, ChildSchedule
+from core.isolation.outside import Outside, cannot_cross
 from core.isolation.peer import Peer
-from core.services import occurrences
 from core.services.background_tasks import BackgroundTasks
+from core.services.sidecars import SidecarsOfPlugin
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
-
-CURE = 'Run the plugin with isolation = "none", or keep what it has to keep in self.context.kv or in files.'
-
-
-class StaysOutside(RekkuError, AttributeError):
-    """Something that is no plain data, and so is not there for a plugin in a process of its own."""
-
-    code = "isolated"
-
-
-def cannot_cross(what: str, cure: str = CURE) -> NoReturn:
-    """Raise the error for what stays outside."""
-    raise StaysOutside(f'{what} cannot be reached from a plugin with isolation = "process".', cure=cure)
 
 
 class ChildClock:
@@ -62,76 +55,6 @@ class ChildClock:
         await asyncio.sleep(seconds)
 
 
-@dataclass(frozen=True, slots=True)
-class ChildKeyValues:
-    """The plugin's `KeyValueStore`; the values are stored by Rekku."""
-
-    peer: Peer
-
-    async def get(self, key: str, default: Json = None) -> Json:
-        """Return the value under `key`, or `default`."""
-        return await self.peer.call("kv.get", key, default)
-
-    async def set(self, key: str, value: Json) -> None:
-        """Store `value` (JSON) under `key`."""
-        await self.peer.call("kv.set", key, value)
-
-    async def delete(self, key: str) -> None:
-        """Forget `key`."""
-        await self.peer.call("kv.delete", key)
-
-
-@dataclass(frozen=True, slots=True)
-class ChildSchedule:
-    """The part of `Schedule` that is plain data: reading. What takes a connection stays outside."""
-
-    peer: Peer
-
-    async def zone(self, principal: Principal) -> str | None:
-        """Return the IANA zone that a principal has chosen, or None."""
-        zone: str | None = await self.peer.call("schedule.zone", principal)
-        return zone
-
-    async def reminders(self, principal: Principal, *, active_only: bool = True) -> list[Reminder]:
-        """Return the reminders of a principal, the next one first."""
-        found: list[Reminder] = await self.peer.call("schedule.reminders", principal, active_only)
-        return found
-
-    async def count(self, principal: Principal) -> int:
-        """Return how many active reminders a principal has."""
-        return int(await self.peer.call("schedule.count", principal))
-
-    async def find(self, principal: Principal, number: int) -> Reminder | None:
-        """Return one reminder of a principal, in whatever state."""
-        found: Reminder | None = await self.peer.call("schedule.find", principal, number)
-        return found
-
-    def checked(self, intent: Intent) -> Intent:
-        """Return an intent in its normal form; raises ScheduleError."""
-        return occurrences.checked(intent)
-
-    def upcoming(self, intent: Intent, from_ms: int, most: int) -> Sequence[Occurrence]:
-        """Return the first occurrences at or after an instant, `most` of them where there are so many."""
-        return occurrences.upcoming(intent, from_ms, most)
-
-    def shortest_gap_s(self, intent: Intent) -> int | None:
-        """Return the smallest distance between occurrences, in seconds; None when there is one only."""
-        return occurrences.shortest_gap_s(intent)
-
-    def __getattr__(self, name: str) -> Any:
-        cannot_cross(f"self.context.schedule.{name}", "Plugins that write reminders run inside Rekku.")
-
-
-@dataclass(frozen=True, slots=True)
-class Outside:
-    """Stands for a service that is no plain data; using any part of it raises StaysOutside."""
-
-    name: str
-
-    def __getattr__(self, part: str) -> Any:
-        cannot_cross(f"self.context.{self.name}.{part}")
-
-
 @dataclass(kw_only=True)
 class ChildContext:
     """A `PluginContext` over there. home: where its data directory is to be."""
@@ -141,6 +64,7 @@ class ChildContext:
     timezone: str
     peer: Peer
     clock: ChildClock
+    functions: ChildFunctions
     declarations: Callable[[], Awaitable[Json]]
     _tasks: BackgroundTasks = field(default_factory=BackgroundTasks)
 
@@ -171,10 +95,47 @@ class ChildContext:
         """Not here: its functions run inside Rekku."""
         return Outside("database")
 
+    @cached_property
+    def services(self) -> ChildServices:
+        """What other plugins do; the objects that they offer are not here."""
+        return ChildServices(self.peer)
+
+    @cached_property
+    def events(self) -> ChildEvents:
+        """What the plugin emits, and is told of while it runs."""
+        return ChildEvents(self.name, self.peer, self.functions)
+
+    @cached_property
+    def engines(self) -> ChildEngines:
+        """Model calls of the plugin's own."""
+        return ChildEngines(self.peer)
+
+    @cached_property
+    def messages(self) -> ChildMessages:
+        """The plugin's part in the conversations."""
+        return ChildMessages(self.name, self.peer, self.functions)
+
+    @cached_property
+    def jobs(self) -> ChildJobs:
+        """Background jobs, run here and kept by Rekku."""
+        return ChildJobs(self.name, self.peer, self.functions)
+
+    @cached_property
+    def _sidecars(self) -> SidecarsOfPlugin:
+        return SidecarsOfPlugin(self.name, self.log)
+
     @property
-    def services(self) -> Any:
-        """Not here: services are objects."""
-        return Outside("services")
+    def sidecar(self) -> StartSidecar:
+        """Start a server of the plugin's own, below this process."""
+        return self._sidecars.start
+
+    @cached_property
+    def _slots(self) -> ChildSlots:
+        return ChildSlots(self.name, self.peer, self.functions)
+
+    def contribute(self, slot: str, spec: SlotSpec) -> None:
+        """Fill a slot until the plugin stops; raises DeclarationError."""
+        self._slots.contribute(slot, spec)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -190,5 +151,5 @@ class ChildContext:
         self._tasks.spawn(job, name, self.name, self.log)
 
     async def release(self) -> None:
-        """Cancel what still runs."""
-        await self._tasks.cancel()
+        """Cancel what still runs, and end the sidecars."""
+        await asyncio.gather(self._sidecars.close(), self._tasks.cancel())

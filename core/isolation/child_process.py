@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextvars import Context
 from typing import Any
 
 from structlog.typing import FilteringBoundLogger
@@ -47,7 +48,8 @@ class LivingChild:
         self._lines = Allowance()
         self.process = PluginProcess(limits)
         self.peer = Peer(self.process.connection, serve=serve, told=self._heard, unanswered=self._swallowed)
-        self._life = self.peer.loop.create_task(self._live(), name=f"isolation: {name}")
+        # Not in the context of whoever has it started: what it does by itself is done for nobody.
+        self._life = self.peer.loop.create_task(self._live(), name=f"isolation: {name}", context=Context())
         self._life.add_done_callback(lambda _: self._surely_ended())
 
     @property

@@ -11,6 +11,7 @@ from core.contracts.actions import ActionSpec
 from core.contracts.errors import DeclarationError
 from core.contracts.hooks import HOOKS
 from core.contracts.json import Json, JsonObject
+from core.event_conditions import Condition, condition_from_data
 from core.services.periodic import Job
 
 
@@ -25,6 +26,27 @@ class DeclaredHook:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeclaredHandler:
+    """One handler of events; its place is that in the plugin's source. when: None where the plugin is asked."""
+
+    pattern: str
+    method: str
+    when: Condition | None
+    stage: str
+    priority: int
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclaredStrategy:
+    """One turn strategy; likewise."""
+
+    name: str
+    method: str
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Declared:
     """specs: by type. jobs: by name what makes the job of its function. secrets: (place, value) of the configuration.
 
@@ -33,6 +55,8 @@ class Declared:
 
     specs: Mapping[str, ActionSpec] = field(default_factory=dict)
     hooks: tuple[DeclaredHook, ...] = ()
+    handlers: tuple[DeclaredHandler, ...] = ()
+    strategies: tuple[DeclaredStrategy, ...] = ()
     jobs: Mapping[str, Callable[[Any], Job]] = field(default_factory=dict)
     requires: tuple[str, ...] = ()
     secrets: tuple[tuple[str, str], ...] = field(default=(), repr=False)
@@ -45,6 +69,8 @@ class Declared:
             return cls(
                 specs={spec.type: spec for spec in _all(ActionSpec, said["specs"])},
                 hooks=tuple(_hook(*one) for one in said["hooks"]),
+                handlers=tuple(_handler(*one) for one in said["handlers"]),
+                strategies=tuple(_strategy(*one) for one in said["strategies"]),
                 jobs=dict(_job(*one) for one in said["jobs"]),
                 requires=tuple(_all(str, said["requires"])),
                 secrets=tuple((str(place), str(value)) for place, value in said["secrets"]),
@@ -52,6 +78,13 @@ class Declared:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise DeclarationError(f"What the plugin's process declares cannot be read: {error}.") from error
+
+    @property
+    def places(self) -> tuple[tuple[str, str], ...]:
+        """What is called by its place, in order: it has to be the same in the next process."""
+        hooks = [(one.hook, one.method) for one in self.hooks]
+        handlers = [(one.pattern, one.method) for one in self.handlers]
+        return (*hooks, *handlers, *((one.name, one.method) for one in self.strategies))
 
     def with_specs(self, specs: list[ActionSpec]) -> Declared:
         """Return this with other actions."""
@@ -75,6 +108,27 @@ def _hook(hook: Json, method: Json, priority: Json, injects: Json) -> DeclaredHo
     if injects is not None and not isinstance(injects, int):
         raise TypeError("a hook that is none")
     return DeclaredHook(hook=hook, method=method, priority=priority, injects=injects)
+
+
+def _handler(
+    pattern: Json, method: Json, when: Json, stage: Json, priority: Json, timeout_s: Json
+) -> DeclaredHandler:
+    if not all(isinstance(text, str) for text in (pattern, method, stage)):
+        raise TypeError("an event handler that is none")
+    return DeclaredHandler(
+        pattern=pattern,
+        method=method,
+        when=None if when is None else condition_from_data(when),
+        stage=stage,
+        priority=priority,
+        timeout_s=timeout_s,
+    )
+
+
+def _strategy(name: Json, method: Json, timeout_s: Json) -> DeclaredStrategy:
+    if not isinstance(name, str) or not isinstance(method, str) or not isinstance(timeout_s, float | int):
+        raise TypeError("a turn strategy that is none")
+    return DeclaredStrategy(name=name, method=method, timeout_s=float(timeout_s))
 
 
 def _job(name: Json, seconds: Json, cron: Json, skip_late: Json, timeout_s: Json) -> tuple[str, Any]:

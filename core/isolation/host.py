@@ -19,9 +19,11 @@ from core.isolation.standin import IsolatedPlugin
 from core.registry.catalogue import build_entries
 from core.registry.component import OWN, Component, ComponentState
 from core.registry.components import Registry
+from core.registry.declared_handlers import binding_of, configured_handlers
 from core.registry.discovery import Found
 from core.registry.loading import Loading, placed
 from core.services.hooks import HookBinding
+from core.services.strategies import StrategyBinding
 from core.settings import ComponentTable
 
 log = structlog.get_logger("rekku.isolation")
@@ -121,7 +123,7 @@ class IsolationHost:
         if not loading.enabled:
             return
         loading.stage = "declaration"
-        declared = plugin.declared
+        declared, table = plugin.declared, self._config_for("plugin", loading.name)
         loading.instance = plugin
         loading.requires = declared.requires
         loading.secrets = declared.secrets
@@ -139,8 +141,34 @@ class IsolationHost:
                 )
                 for index, one in enumerate(declared.hooks)
             ],
-            self._config_for("plugin", loading.name),
+            table,
         )
+        loading.strategies = [
+            StrategyBinding(
+                name=one.name,
+                plugin=loading.name,
+                method=one.method,
+                call=plugin.strategy(index),
+                timeout_s=one.timeout_s,
+            )
+            for index, one in enumerate(declared.strategies)
+        ]
+        handlers = [
+            binding_of(
+                loading.name,
+                one.method,
+                plugin.handler(index),
+                pattern=one.pattern,
+                when=plugin.condition(index) if one.when is None else one.when,
+                stage=one.stage,
+                priority=one.priority,
+                timeout_s=one.timeout_s,
+                position=index,
+            )
+            for index, one in enumerate(declared.handlers)
+        ]
+        loading.stage = "configuration"
+        loading.handlers = configured_handlers(loading.name, handlers, table.events, table.priority)
 
     def _config(self, found: Found, name: str) -> tuple[JsonObject, str, bool, int | None]:
         """Return what the process may know of the configuration: the plugin's own table, nobody else's.
@@ -163,6 +191,8 @@ class IsolationHost:
         if reason and component.state is ComponentState.ACTIVE:
             log.warning("a plugin's process ended", plugin=plugin.name, reason=reason)
             self._registry().withhold(component, ComponentState.DEGRADED, reason)
+        elif reason and component.state is ComponentState.DEGRADED:
+            self._registry().set_reason(component, reason)
         elif not reason and component.state is ComponentState.DEGRADED:
             self._registry().restore(component)
 

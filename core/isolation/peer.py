@@ -1,7 +1,9 @@
 """The protocol between Rekku and the process of a plugin, the same on both sides.
 
 A frame is its length in four bytes, then JSON: `{"call": id, "name", "with"}`, answered by `{"answer": id, "value"}`
-or `{"answer": id, "error"}`; `{"cancel": id}`; or `{"tell": name, "with"}`, which nobody answers.
+or `{"answer": id, "error"}`; `{"cancel": id}`; or `{"tell": name, "with"}`, which nobody answers. What is asked or
+told while a call of the other side is served says so: `"in": id`. Any frame may say in `"free"` which calls of the
+other side nothing remembers any more (`core.isolation.situations`).
 """
 
 from __future__ import annotations
@@ -10,17 +12,20 @@ import asyncio
 import contextlib
 import itertools
 import json
+import os
 import socket
 import struct
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from core.contracts.errors import RekkuError
 from core.contracts.json import Json, JsonObject
 from core.isolation.codec import CannotCross, decode, encode
 from core.isolation.crossing_errors import PluginProcessDied, decode_error, encode_error
+from core.isolation.situations import Situations
 
-VERSION = 1
+VERSION = 2
 MAX_MESSAGE = 8 * 1024 * 1024
 """Bytes of one frame."""
 
@@ -28,7 +33,10 @@ MAX_BACKLOG = 32 * 1024 * 1024
 """Bytes that wait to be sent to a side that does not read."""
 
 MOST_OPEN_CALLS = 256
-"""How many calls of the other side may run at once."""
+"""How many calls may be under way at once in one direction; one more is not made."""
+
+MOST_SERVED_CALLS = 2 * MOST_OPEN_CALLS
+"""How many of the other side's may run: one that it has cancelled may take longer than it counts it."""
 
 MOST_A_SECOND = 20_000
 """Frames; a side that sends more floods the other one."""
@@ -68,6 +76,7 @@ class Peer:
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._cancelled: dict[int, asyncio.TimerHandle] = {}
         self._running: dict[int, asyncio.Task[None]] = {}
+        self._situations = Situations()
         self._backlog: deque[bytes] = deque()
         self._backlog_bytes = 0
         self._more = asyncio.Event()
@@ -98,20 +107,38 @@ class Peer:
         self._cancelled.clear()
         for task in self._running.values():
             task.cancel()
+        self._situations.clear()
+
+    def leave(self, reason: BaseException) -> None:
+        """Have nothing to do with the connection any more, in a copy of this process that was forked off.
+
+        The descriptor stays taken: what is opened next must not get its number, and with it what is written here.
+        """
+        self._gone = reason
+        self._backlog.clear()
+        if self._connection.fileno() < 0:
+            return
+        nowhere = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        os.dup2(nowhere, self._connection.fileno(), inheritable=False)
+        os.close(nowhere)
 
     async def call(self, name: str, *args: Any) -> Any:
         """Return what the other side answers; raises what it raises, CannotCross, and why the connection is gone.
 
-        Cancelled, it cancels the call over there.
+        Cancelled, it cancels the call over there. Raises RekkuError where too many calls are under way.
         """
         if self._gone is not None:
             raise self._gone
+        if len(self._waiting) + len(self._cancelled) >= MOST_OPEN_CALLS:
+            raise RekkuError(f"{name}: {MOST_OPEN_CALLS} calls between Rekku and the plugin's process wait already.")
         id_ = next(self._ids)
-        self._send({"call": id_, "name": name, "with": [encode(arg) for arg in args]})
+        self._send(self._situated({"call": id_, "name": name, "with": [encode(arg) for arg in args]}))
+        self._situations.begin(id_)
         answer = self._waiting[id_] = self._loop.create_future()
         try:
             return await answer
         except asyncio.CancelledError:
+            self._situations.end(id_)
             if self._waiting.pop(id_, None) is not None and self._gone is None:
                 self._send({"cancel": id_})
                 late = self._loop.call_later(self._cancel_grace_s, self._not_ended, id_, name)
@@ -120,7 +147,7 @@ class Peer:
 
     def tell(self, name: str, *args: Any) -> None:
         """Tell the other side something, from any thread; lost when the connection is gone."""
-        frame: JsonObject = {"tell": name, "with": [encode(arg) for arg in args]}
+        frame = self._situated({"tell": name, "with": [encode(arg) for arg in args]})
         try:
             here = asyncio.get_running_loop() is self._loop
         except RuntimeError:
@@ -129,6 +156,10 @@ class Peer:
             self._send_or_drop(frame)
         else:
             self._loop.call_soon_threadsafe(self._send_or_drop, frame)
+
+    def _situated(self, frame: JsonObject) -> JsonObject:
+        inside = self._situations.inside()
+        return frame if inside is None else {**frame, "in": inside}
 
     def _not_ended(self, id_: int, name: str) -> None:
         if self._cancelled.pop(id_, None) is not None:
@@ -139,6 +170,8 @@ class Peer:
             self._send(frame)
 
     def _send(self, frame: JsonObject) -> None:
+        if forgotten := self._situations.forgotten():
+            frame = {**frame, "free": forgotten}
         try:
             body = _text(frame).encode("utf-8", "surrogatepass")
         except (TypeError, ValueError, RecursionError) as error:
@@ -200,25 +233,32 @@ class Peer:
         except (ValueError, RecursionError) as error:
             raise ProtocolBroken("a message that is no JSON") from error
         match frame:
+            case {"free": list() as forgotten}:
+                self._situations.forget(forgotten)
+        match frame:
             case {"answer": int() as id_}:
                 self._answered(id_, frame)
             case {"call": int() as id_, "name": str() as name, "with": list() as args}:
-                if len(self._running) >= MOST_OPEN_CALLS or id_ in self._running:
-                    raise ProtocolBroken(f"more than {MOST_OPEN_CALLS} calls at once")
-                task = self._loop.create_task(self._answer(id_, name, args), name=f"isolation: {name:.60}")
+                if len(self._running) >= MOST_SERVED_CALLS or id_ in self._running:
+                    raise ProtocolBroken(f"more than {MOST_SERVED_CALLS} calls at once")
+                context = self._situations.served(id_, frame.get("in"))
+                task = self._loop.create_task(
+                    self._answer(id_, name, args), name=f"isolation: {name:.60}", context=context
+                )
                 self._running[id_] = task
                 task.add_done_callback(lambda _: self._running.pop(id_, None) and None)
             case {"cancel": int() as id_}:
                 if id_ in self._running:
                     self._running[id_].cancel()
             case {"tell": str() as name, "with": list() as args}:
-                self._told(name, _decoded(args))
+                self._situations.of(frame.get("in")).run(self._told, name, _decoded(args))
             case _:
                 raise ProtocolBroken("a message of no known kind")
 
     def _answered(self, id_: int, frame: JsonObject) -> None:
         if (timer := self._cancelled.pop(id_, None)) is not None:
             timer.cancel()
+        self._situations.end(id_)
         future = self._waiting.pop(id_, None)
         if future is None or future.done():
             return

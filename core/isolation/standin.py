@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,21 @@ from core.component_context import ComponentContext
 from core.contracts.actions import ActionContext, ActionSpec
 from core.contracts.deliveries import Delivery, Health
 from core.contracts.errors import ActionFailed, RekkuError
+from core.contracts.events import Event
+from core.contracts.hooks import TurnContext
 from core.contracts.inputs import Principal
 from core.contracts.json import Json, JsonObject
 from core.contracts.services import Clock, PluginContext
+from core.contracts.steps import Step
+from core.isolation.acting import Acting
 from core.isolation.child_process import LivingChild
+from core.isolation.crossing_errors import PluginProcessDied
 from core.isolation.declared import Declared
+from core.isolation.holdings import Holdings
 from core.isolation.limits import Limits
 from core.isolation.peer import VERSION
-from core.isolation.printed import Allowance
+from core.isolation.requests import Requests
+from core.services.event_calls import answer_wanted
 from core.services.periodic import BringsJobs, Job
 
 FIRST_PAUSE_S = 1.0
@@ -72,10 +79,10 @@ class IsolatedPlugin(BringsJobs):
         self._why_down = ""
         self._deaths: deque[float] = deque()
         self._restarting: asyncio.Task[None] | None = None
-        self._numbers = itertools.count(1)
-        self._acting: dict[int, ActionContext] = {}
+        self._acting = Acting(clock)
+        self._requests = Requests(self._acting, self._tell, self._redeclared)
+        self._holdings: Holdings | None = None
         self._config_asked = False
-        self._shown = Allowance()
 
     @property
     def alive(self) -> bool:
@@ -91,6 +98,7 @@ class IsolatedPlugin(BringsJobs):
         self._child = child = LivingChild(
             self.name, self._limits, self._log, serve=self._serve, told=self._told, died=self._on_death
         )
+        self._holdings = Holdings(child, self._clock, self._log)
         try:
             answer = await child.call("load", VERSION, self._given)
             if not isinstance(answer, dict):
@@ -126,16 +134,16 @@ class IsolatedPlugin(BringsJobs):
     async def handle_custom_action(self, action_type: str, payload: JsonObject) -> Json:
         """Have the plugin run an action; what it wants sent is handed over here."""
         ctx = current_action.get()
-        number = next(self._numbers)
-        self._acting[number] = ctx
-        try:
-            answer = await self._call("act", number, action_type, payload, self._facts(ctx))
-        finally:
-            del self._acting[number]
+        with self._acting.run(ctx) as number:
+            try:
+                answer = await self._call("act", number, action_type, payload, self._facts(ctx))
+            except (asyncio.CancelledError, PluginProcessDied):
+                await self._acting.end_calls(number)
+                raise
         match answer:
             case [result, list() as deliveries, undo] if all(isinstance(one, Delivery) for one in deliveries):
                 for delivery in deliveries:
-                    ctx.deliver(delivery)
+                    ctx.deliver(replace(delivery, tainted=delivery.tainted or ctx.tainted))
                 if isinstance(undo, dict):
                     ctx.compensate(undo)
                 return result
@@ -146,6 +154,30 @@ class IsolatedPlugin(BringsJobs):
 
         async def call(*args: Any) -> Any:
             return await self._call("hook", index, list(args), self._clock.now_ms())
+
+        return call
+
+    def handler(self, index: int) -> Callable[..., Awaitable[Any]]:
+        """Return what calls one of the plugin's event handlers."""
+
+        async def call(event: Event) -> Any:
+            return await self._call("event", index, event, answer_wanted.get(), self._clock.now_ms())
+
+        return call
+
+    def condition(self, index: int) -> Callable[..., Awaitable[Any]]:
+        """Return what asks the condition of one of them."""
+
+        async def call(event: Event) -> Any:
+            return await self._call("condition", index, event)
+
+        return call
+
+    def strategy(self, index: int) -> Callable[..., Awaitable[Any]]:
+        """Return what asks one of the plugin's turn strategies."""
+
+        async def call(turn: TurnContext, steps: Sequence[Step]) -> Any:
+            return await self._call("strategy", index, turn, steps, self._clock.now_ms())
 
         return call
 
@@ -239,6 +271,9 @@ class IsolatedPlugin(BringsJobs):
 
     async def _end(self) -> None:
         child, self._child = self._child, None
+        holdings, self._holdings = self._holdings, None
+        if holdings is not None:
+            await holdings.close()
         if child is not None:
             await child.end()
 
@@ -246,6 +281,9 @@ class IsolatedPlugin(BringsJobs):
         if child is not self._child:
             return
         self._child = None
+        if self._holdings is not None:
+            self._holdings.drop()
+            self._holdings = None
         if self._started:
             self._plan_restart(reason)
 
@@ -272,14 +310,15 @@ class IsolatedPlugin(BringsJobs):
         try:
             async with asyncio.timeout(START_S):
                 child = await self._prepared()
+                if self.declared.places != before.places:
+                    reload = f"Have it loaded anew: rekku plugins reload {self.name}."
+                    raise RekkuError(f"{self.name} declares other hooks or handlers than before.", cure=reload)
                 await child.call("start")
             if before.specs != self.declared.specs and self.context is not None:
                 await self.context.actions_changed()
         except Exception as error:  # noqa: BLE001 - foreign code; the reason is told, and it is tried again
-            self._child, ended = None, self._child
-            if ended is not None:
-                await ended.end()
-            self._restarting = None
+            await self._end()
+            self._restarting, self.declared = None, before
             self._plan_restart(f"it could not be started again ({type(error).__name__}: {error})")
             return
         self._why_down = ""
@@ -301,38 +340,25 @@ class IsolatedPlugin(BringsJobs):
 
     # What the process asks back
 
+    def _tell(self, name: str, *args: Any) -> None:
+        if self._child is not None:
+            self._child.peer.tell(name, *args)
+
     def _told(self, name: str, args: list[Any]) -> None:
         match name, args:
-            case "progress", [int() as number, str() as text] if number in self._acting:
-                if self._shown.take(self._clock.monotonic()):
-                    self._acting[number].progress(text)
+            case "progress", [int() as number, str() as text]:
+                self._acting.show(number, text)
+            case _ if self._holdings is not None and isinstance(self.context, ComponentContext):
+                self._holdings.told(self.context, name, args)
 
     async def _serve(self, name: str, args: list[Any]) -> Any:
         match name, args:
             case "config", [str() as asked] if not self._config_asked:
                 self._config_asked = True
                 return list(self._config(asked))
-        context = self.context
-        if context is None:
+        if self.context is None:
             raise RekkuError(f"{name} is there once the plugin has been given its context.")
-        match name, args:
-            case "kv.get", [str() as key, default]:
-                return await context.kv.get(key, default)
-            case "kv.set", [str() as key, value]:
-                return await context.kv.set(key, value)
-            case "kv.delete", [str() as key]:
-                return await context.kv.delete(key)
-            case "schedule.zone", [Principal() as who]:
-                return await context.schedule.zone(who)
-            case "schedule.reminders", [Principal() as who, bool() as active_only]:
-                return await context.schedule.reminders(who, active_only=active_only)
-            case "schedule.count", [Principal() as who]:
-                return await context.schedule.count(who)
-            case "schedule.find", [Principal() as who, int() as number]:
-                return await context.schedule.find(who, number)
-            case "actions_changed", [list() as specs] if all(isinstance(one, ActionSpec) for one in specs):
-                return await self._redeclared(specs)
-        raise RekkuError(f"{name} is nothing that a plugin's process may ask for.")
+        return await self._requests.serve(self.context, name, args)
 
     async def _redeclared(self, specs: list[ActionSpec]) -> None:
         if self.context is None:

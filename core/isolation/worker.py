@@ -8,7 +8,7 @@ import os
 import socket
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +19,23 @@ from core.contracts.actions import Untrusted
 from core.contracts.deliveries import Health
 from core.contracts.errors import ActionFailed, RekkuError
 from core.contracts.json import Json, JsonObject
+from core.contracts.strategies import StepPlan
 from core.isolation.child_action import ActionFacts
 from core.isolation.child_context import ChildClock, ChildContext
+from core.isolation.child_declarations import declarations_of
+from core.isolation.child_events import answer_of
+from core.isolation.child_functions import ChildFunctions
+from core.isolation.crossing_errors import PluginProcessDied
 from core.isolation.peer import VERSION, Peer
 from core.own_thread import in_own_thread
 from core.registry.catalogue import CatalogueEntry, build_entries
-from core.registry.configuration import secrets_of
-from core.registry.discovery import PACKAGES, Found, loader_of
+from core.registry.discovery import Found, loader_of
 from core.registry.loading import Loading
 from core.registry.reasons import reason_of
 from core.services.foreign import contained
+from core.services.forks import end_forks_of
 from core.services.hooks import COLLECTS
 from core.services.json_results import json_result
-from core.services.periodic import jobs_of
 from core.services.sync_or_async import invoke
 
 CONFIG_S = 20.0
@@ -50,6 +54,8 @@ def serve(connection: socket.socket) -> None:
 
 async def _serve(connection: socket.socket) -> None:
     worker = Worker(connection)
+    end_forks_of(asyncio.get_running_loop())
+    os.register_at_fork(after_in_child=worker.leave)
     structlog.configure(
         processors=[structlog.contextvars.merge_contextvars, structlog.stdlib.add_log_level, worker.log_line],
         logger_factory=structlog.PrintLoggerFactory(),
@@ -79,6 +85,12 @@ class Worker:
         self._loading: Loading
         self._entries: dict[str, CatalogueEntry] = {}
         self._context: ChildContext | None = None
+        self._functions = ChildFunctions()
+        self._acting: dict[int, ActionFacts] = {}
+
+    def leave(self) -> None:
+        """Have nothing to do with Rekku any more: this is a copy of the plugin's process, which goes on there."""
+        self.peer.leave(PluginProcessDied("a process that a plugin has forked off cannot ask Rekku for anything"))
 
     def log_line(self, logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
         """Hand a line to Rekku's log, in place of printing it."""
@@ -93,8 +105,11 @@ class Worker:
         return await contained(do(*args))
 
     def _told(self, name: str, args: list[Any]) -> None:
-        if name == "now":
-            self._clock.tell(args[0])
+        match name, args:
+            case "tainted", [int() as call] if call in self._acting:
+                self._acting[call].tainted = True
+            case "job_ended", [str() as id_, state, result, str() as error] if self._context is not None:
+                self._context.jobs.ended(id_, state, result, error)
 
     async def do_ping(self) -> str:
         return "pong"
@@ -139,6 +154,7 @@ class Worker:
             timezone=timezone,
             peer=self.peer,
             clock=self._clock,
+            functions=self._functions,
             declarations=self._declared_again,
         )
         with contextlib.suppress(AttributeError):  # a plugin without the base class may have slots
@@ -185,7 +201,11 @@ class Worker:
             deliveries=[],
             **facts,
         )
-        return ctx.answer(await entry.run(ctx, payload))
+        self._acting[call] = ctx
+        try:
+            return ctx.answer(await entry.run(ctx, payload))
+        finally:
+            del self._acting[call]
 
     async def do_hook(self, index: int, args: list[Any], now_ms: int) -> Any:
         self._clock.tell(now_ms)
@@ -197,6 +217,25 @@ class Worker:
         if binding.hook == "filter_actions" and isinstance(answer, Iterable) and not plain:
             return list(answer)
         return answer
+
+    async def do_event(self, index: int, event: Any, wanted: bool, now_ms: int) -> Any:
+        self._clock.tell(now_ms)
+        binding = self._loading.handlers[index]
+        return await answer_of(binding.stage, await invoke(binding.call, event), binding.label, wanted)
+
+    async def do_condition(self, index: int, event: Any) -> bool:
+        return bool(await invoke(self._loading.handlers[index].when, event))
+
+    async def do_strategy(self, index: int, turn: Any, steps: Any, now_ms: int) -> Any:
+        self._clock.tell(now_ms)
+        plan = await invoke(self._loading.strategies[index].call, turn, steps)
+        if isinstance(plan, StepPlan) and plan.actions is not None and not isinstance(plan.actions, str):
+            return replace(plan, actions=tuple(plan.actions))
+        return plan
+
+    async def do_run(self, number: int, args: list[Any], now_ms: int) -> Any:
+        self._clock.tell(now_ms)
+        return await self._functions.run(number, args)
 
     async def do_job(self, name: str, now_ms: int) -> None:
         self._clock.tell(now_ms)
@@ -214,18 +253,8 @@ class Worker:
         return self._declared()["specs"]
 
     def _declared(self) -> JsonObject:
-        loading = self._loading
-        self._entries = {entry.spec.type: entry for entry in loading.entries}
-        config = loading.config
-        return {
-            "specs": [entry.spec for entry in loading.entries],
-            "hooks": [[b.hook, b.method, b.priority, b.injects] for b in loading.hooks],
-            "jobs": [[j.name, j.seconds, j.cron, j.skip_late, j.timeout_s] for j in jobs_of(loading.instance)],
-            "requires": list(loading.requires),
-            "secrets": [list(one) for one in secrets_of(config, f"{PACKAGES['plugin']}.{loading.name}")],
-            "config_schema": None if config is None else type(config).model_json_schema(),
-            "version": VERSION,
-        }
+        self._entries = {entry.spec.type: entry for entry in self._loading.entries}
+        return declarations_of(self._loading)
 
 
 def _shown(value: Any) -> Json:

@@ -120,11 +120,6 @@ class Loading:
             self.strategies = _strategies(self.name, self.instance)
             handlers = declared_handlers(self.name, self.instance)
             self.groups = declared_groups(self.name, self.instance, isolated=self.isolated)
-            if self.isolated and (handlers or self.strategies):
-                raise DeclarationError(
-                    f"{self.name} declares event handlers or a turn strategy, which works in Rekku's process alone.",
-                    cure='Leave isolation = "process" away, or leave them away.',
-                )
             declared = self.entries or self.hooks or self.strategies or handlers or self.groups
             if not declared and not hasattr(self.instance, "start"):
                 raise DeclarationError(

@@ -41,6 +41,14 @@ class StartedJob:
             self.task.cancel()
 
 
+def check_job(plugin: str, running: int, timeout_s: float) -> None:
+    """Raise RekkuError where a plugin has too many jobs to begin another one, ValueError for what is no time."""
+    if running >= MOST_RUNNING:
+        raise RekkuError(f"{plugin} has {MOST_RUNNING} jobs that run.", cure="Wait for one of them to end.")
+    if not 0 < timeout_s <= LONGEST_S:
+        raise ValueError(f"timeout_s is {timeout_s}: a job takes more than 0 and at most {LONGEST_S:g} seconds")
+
+
 class JobsOfPlugin:
     """The `Jobs` of one plugin."""
 
@@ -51,15 +59,14 @@ class JobsOfPlugin:
         self._running: dict[str, StartedJob] = {}
         self._closed = False
 
-    def start(self, work: Callable[[], Awaitable[Json]], name: str, *, timeout_s: float = 3600.0) -> StartedJob:
-        """Begin `work()` and return its handle; see `core.contracts.processes.Jobs`."""
+    def start(
+        self, work: Callable[[], Awaitable[Json]], name: str, *, timeout_s: float = 3600.0, id_: str = ""
+    ) -> StartedJob:
+        """Begin `work()` and return its handle; see `core.contracts.processes.Jobs`. id_: one that is given out."""
         if self._closed:
             raise RekkuError(f"{self._plugin} has been stopped: nothing more is begun for it.")
-        if len(self._running) >= MOST_RUNNING:
-            raise RekkuError(f"{self._plugin} has {MOST_RUNNING} jobs that run.", cure="Wait for one of them to end.")
-        if not 0 < timeout_s <= LONGEST_S:
-            raise ValueError(f"timeout_s is {timeout_s}: a job takes more than 0 and at most {LONGEST_S:g} seconds")
-        job = StartedJob(id=secrets.token_hex(4), name=name)
+        check_job(self._plugin, len(self._running), timeout_s)
+        job = StartedJob(id=id_ or secrets.token_hex(4), name=name)
         self._running[job.id] = job
         job.task = asyncio.get_running_loop().create_task(
             self._run(job, work, timeout_s), name=f"{self._plugin}: job {name}"

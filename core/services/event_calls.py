@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -31,6 +32,9 @@ REST_S = 60.0
 """A handler that was late so often in a row is not called for so long: it holds up all others."""
 
 MOST_DATA_BYTES = 64 * 1024
+
+answer_wanted: ContextVar[bool] = ContextVar("rekku_answer_wanted", default=False)
+"""Whether what the handler that is being called answers beside a Stop is wanted; else it need not be fetched."""
 
 _ALLOWED: dict[EventStage, tuple[type, ...]] = {
     EventStage.VALIDATE: (Reject,),
@@ -184,6 +188,7 @@ def _behalf(passage: Passage) -> Behalf | None:
 
 async def _answered(binding: HandlerBinding, event: Event, answers: bool) -> Any:
     """Return what a handler says, as its stage allows it; raises TypeError or ActionFailed for anything else."""
+    answer_wanted.set(answers or binding.stage is not EventStage.HANDLE)
     value = await invoke(binding.call, event)
     allowed = _ALLOWED[binding.stage]
     if isinstance(value, Reject | Drop | Stop):

@@ -29,6 +29,9 @@ def _in_child() -> None:
     for loop in list(_loops):
         # What `run_forever` calls in every round, and what is left of this one: that could wait for a lock which a
         # thread held that the child does not have. A loop of another make is left as it is.
+        selector = getattr(loop, "_selector", None)
+        if selector is not None:
+            selector.close()  # the parent waits on the same one: what the child lets go of is let go of there too
         if hasattr(loop, "_run_once") and hasattr(loop, "_ready"):
             loop._run_once = _end
             for position in range(len(loop._ready)):

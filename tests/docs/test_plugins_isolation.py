@@ -11,7 +11,9 @@ import pytest
 from core.contracts.schedule import Schedule
 from core.contracts.services import PluginContext
 from core.isolation import child_process, limits, peer, printed, process, standin
-from core.isolation.child_context import ChildContext, ChildSchedule, StaysOutside
+from core.isolation.child_context import ChildContext
+from core.isolation.child_storage import ChildSchedule
+from core.isolation.outside import StaysOutside
 from core.registry.loading import ISOLATIONS
 from core.settings import components
 from core.settings.expansion import Expansion

@@ -378,6 +378,19 @@ class Animal:
         state="failed",
         sentence="erase_person returned None",
     ),
+    "reaches_inside_from_its_own_process": Animal(
+        body=_class(
+            'isolation = "process"',
+            '@action(effect="local")',
+            "async def graze(self, ctx: ActionContext) -> str:",
+            '    """Graze."""',
+            "    ctx.write(lambda conn: None)",
+            "    return 'grazed'",
+        ),
+        check="isolation",
+        state="failed",
+        sentence="uses ctx.write, which is not there",
+    ),
     "reads_and_raises": Animal(
         body=_class(ACTION, "async def graze(self) -> str:", '    """Graze."""', "    raise KeyError('grass')"),
         check="reads",
