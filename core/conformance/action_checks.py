@@ -16,7 +16,6 @@ from core.contracts.deliveries import Delivery
 from core.contracts.errors import ActionFailed, RetryAction
 from core.contracts.inputs import Address, Origin, Principal, Role
 from core.contracts.json import JsonObject
-from core.counted import counted
 from core.registry.catalogue import CatalogueEntry
 from core.services.foreign import CANCEL_GRACE_S, ForeignCalls, Raised
 
@@ -91,4 +90,5 @@ async def check_reads(
                 "Let CancelledError pass.",
                 where,
             )
-    found.ok("reads", f"{counted(ran, 'run')} of actions that read, each cancelled as well.")
+    what = "1 action that reads was" if ran == 1 else f"{ran} actions that read were"
+    found.ok("reads", f"{what} run, and cancelled.")

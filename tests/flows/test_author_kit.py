@@ -115,7 +115,7 @@ def test_check_takes_the_name_of_what_is_installed() -> None:
     findings = json.loads(said)
     assert status == 0
     assert {one["state"] for one in findings} <= {"ok", "warning"}
-    assert next(one for one in findings if one["check"] == "reads")["detail"].startswith("1 actions that read")
+    assert next(one for one in findings if one["check"] == "reads")["detail"].startswith("1 action that reads was")
 
 
 @pytest.mark.parametrize(
