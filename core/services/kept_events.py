@@ -32,6 +32,7 @@ class KeptEvents:
         self._waiting: deque[EventRecord] = deque()
         self._news = asyncio.Event()
         self._writer: asyncio.Task[None] | None = None
+        self._writing = asyncio.Lock()
         self.lost = 0
 
     def add(self, record: EventRecord) -> None:
@@ -52,15 +53,16 @@ class KeptEvents:
         """Write what waits, if that can be done now."""
         if self._writer is None:
             return
+        try:
+            async with asyncio.timeout(LAST_WRITE_S):
+                async with self._writing:  # cut off in the middle, what was written would be written again
+                    self._writer.cancel()
+                await self.written()
+        except (StorageError, TimeoutError) as error:
+            log.warning("the last events are not kept", events=len(self._waiting), error=str(error))
         self._writer.cancel()
         await asyncio.gather(self._writer, return_exceptions=True)
         self._writer = None
-        try:
-            async with asyncio.timeout(LAST_WRITE_S):
-                while self._waiting:
-                    await self._write(len(self._waiting))
-        except (StorageError, TimeoutError) as error:
-            log.warning("the last events are not kept", events=len(self._waiting), error=str(error))
 
     async def written(self) -> None:
         """Write what waits now."""
@@ -81,10 +83,13 @@ class KeptEvents:
                 await asyncio.sleep(AGAIN_S)
 
     async def _write(self, most: int) -> None:
-        batch = [self._waiting[place] for place in range(min(most, len(self._waiting)))]
-        write: Callable[[Any], None] = lambda conn: event_rows.put(conn, batch)  # noqa: E731
-        await self._database.transact(write, durable=False)
-        for record in batch:
-            # What came in meanwhile may have pushed some of them out.
-            if self._waiting and self._waiting[0] is record:
-                self._waiting.popleft()
+        async with self._writing:
+            batch = [self._waiting[place] for place in range(min(most, len(self._waiting)))]
+            if not batch:
+                return  # somebody else has written it meanwhile
+            write: Callable[[Any], None] = lambda conn: event_rows.put(conn, batch)  # noqa: E731
+            await self._database.transact(write, durable=False)
+            for record in batch:
+                # What came in meanwhile may have pushed some of them out.
+                if self._waiting and self._waiting[0] is record:
+                    self._waiting.popleft()
