@@ -2,6 +2,10 @@
 # Arguments for the program behind a target: make chat ARGS='--once "what time is it"'
 PYTHON_BIN := .venv/bin/python
 ARGS ?=
+# One more than there are processors: many tests wait for processes and servers.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+# Tests are rewritten by pytest when they are first imported, which is to be kept for the next run.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help chat run test test-long check bench chaos soak setup lock clean
@@ -19,11 +23,11 @@ run: ## Serve every configured interface until it is told to stop
 
 test: ## Run the tests, but those that take long
 	@bash scripts/setup.sh dev
-	@exec $(PYTHON_BIN) -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not long" $(ARGS)
+	@exec $(PYTHON_BIN) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not long" $(ARGS)
 
 test-long: ## Run the tests that take long: processes that are killed, database servers, every way in
 	@bash scripts/setup.sh dev
-	@exec $(PYTHON_BIN) -m pytest -n auto --dist loadfile --no-loadscope-reorder -m long $(ARGS)
+	@exec $(PYTHON_BIN) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m long $(ARGS)
 
 check: ## Lint, formatting, types, layers, and whether the lock file is followed
 	@bash scripts/setup.sh dev

@@ -40,6 +40,9 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
 
 
 _LONG = {
+    "tests/architecture/test_imports.py": "a process for each thing that is imported",
+    "tests/architecture/test_layers.py": "the linter, on a tree with each breach; `make check` runs it on ours",
+    "tests/docs/test_examples.py::test_it_keeps_to_the_rules": "a process for each example",
     "tests/faults": "processes that are killed, and servers",
     "tests/contracts/test_database_backup.py": "the servers' own tools",
     "tests/contracts/test_database_copy.py": "six directions",
@@ -61,6 +64,7 @@ _LONG = {
     "tests/flows/test_scheduled_backup.py": "the servers' own tools",
     "tests/flows/test_telegram_kill.py": "processes that are killed under load",
     "tests/flows/test_terminal_kill.py": "processes that are killed",
+    "tests/unit/test_console_prompt.py": "terminals",
     "tests/unit/test_conformance_zoo.py": "a process for each plugin",
     "tests/unit/test_reply_properties.py": "thousands of malformed replies",
     "tests/unit/test_telegram_page.py": "whole pages of markup",
@@ -77,10 +81,10 @@ _SLOW = (
     "tests/flows/test_policy_commands.py",
     "tests/contracts/test_schema.py",
     "tests/unit/test_terminal_commands.py",
-    "tests/unit/test_console_prompt.py",
-    "tests/architecture/test_imports.py",
-    "tests/architecture/test_layers.py",
     "tests/flows/test_access.py",
+    "tests/flows/test_replay.py",
+    "tests/flows/test_effects.py",
+    "tests/flows/test_reminders.py",
 )
 """Files that start servers and processes, the slowest first. Workers take whole files in this order: one of these
 that came last would keep one worker busy while the others have nothing left to do."""

@@ -17,10 +17,12 @@ from core.contracts.json import Json, JsonObject
 from core.contracts.services import Clock
 from core.engine_base import EngineBase
 from core.interface_base import InterfaceBase
-from core.settings import Settings
+from core.settings import RetentionSettings, Settings
 from core.testing.clock import FakeClock
 from core.testing.engine import ScriptedEngine, actions
 from core.testing.interface import RecordingInterface
+
+KEPT_FOR_EVER = RetentionSettings(**dict.fromkeys(RetentionSettings.model_fields))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +99,7 @@ async def running_app(
     interfaces: more of them. chain: the names of the engines that are asked, by default `engine` alone. clock: by
     default a new FakeClock. home: the home directory, by default a temporary one; give it to start again on the
     same. settings: fields of `Settings` by name, as `max_steps=2`; whoever speaks through the interface without a
-    name is a trainer unless `trainer_ids` says otherwise.
+    name is a trainer unless `trainer_ids` says otherwise, and nothing is pruned unless `retention` says when.
     """
     engine = engine or ScriptedEngine()
     interface = interface or RecordingInterface()
@@ -109,6 +111,7 @@ async def running_app(
             "engine": tuple(chain) or (engine.name,),
             "trainer_ids": frozenset({f"{interface.name}:{interface.trainer}"}),
             "timezone": "UTC",
+            "retention": KEPT_FOR_EVER,
             **settings,
         }
         app = App(
