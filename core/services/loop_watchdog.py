@@ -24,6 +24,10 @@ log = structlog.get_logger("rekku.watchdog")
 
 BEAT_S = 0.1
 LOOK_S = 0.05
+MOST_A_LOOK_S = 1.5 * LOOK_S
+"""A look that comes later counts for no more: nobody knows what was going on in between, and most likely the machine
+had no time for this process, which is no plugin's fault."""
+
 SUSPICIOUS_S = 0.1
 """How late a beat has to be for the thread to look."""
 
@@ -121,7 +125,7 @@ class LoopWatchdog:
 
     def _look(self) -> None:
         now_s = time.monotonic()
-        passed_s, self._looked_at_s = min(now_s - self._looked_at_s, 4 * LOOK_S), now_s
+        passed_s, self._looked_at_s = min(now_s - self._looked_at_s, MOST_A_LOOK_S), now_s
         late_s = now_s - self._beat_at_s - BEAT_S
         if late_s < SUSPICIOUS_S:
             return

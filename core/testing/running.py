@@ -22,7 +22,7 @@ from core.testing.clock import FakeClock
 from core.testing.engine import ScriptedEngine, actions
 from core.testing.interface import RecordingInterface
 
-KEPT_FOR_EVER = RetentionSettings(**dict.fromkeys(RetentionSettings.model_fields))
+_KEPT_FOR_EVER = RetentionSettings(**dict.fromkeys(RetentionSettings.model_fields))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +111,7 @@ async def running_app(
             "engine": tuple(chain) or (engine.name,),
             "trainer_ids": frozenset({f"{interface.name}:{interface.trainer}"}),
             "timezone": "UTC",
-            "retention": KEPT_FOR_EVER,
+            "retention": _KEPT_FOR_EVER,
             **settings,
         }
         app = App(

@@ -202,7 +202,7 @@ async def test_after_a_block_it_rests_and_then_comes_back() -> None:
 
 
 async def test_one_long_block_is_enough() -> None:
-    settings = WatchdogSettings(block_s=0.2, longest_block_s=0.4)
+    settings = WatchdogSettings(block_s=0.2, longest_block_s=0.3)
     async with running_app(plugins=[Hostile()], engine=engine_for("blocks"), watchdog=settings) as kit:
         assert "held up the event loop" in await quarantined(kit, "blocks", 1)
 
