@@ -7,15 +7,14 @@ import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import structlog
 
 from core.contracts.errors import DeclarationError, RekkuError
 from core.contracts.json import JsonObject
 from core.contracts.services import Clock
-from core.isolation.limits import DEFAULT_CPU_S, DEFAULT_MEMORY_MB, Limits
 from core.isolation.source import isolation_in
-from core.isolation.standin import IsolatedPlugin
 from core.registry.catalogue import build_entries
 from core.registry.component import OWN, Component, ComponentState
 from core.registry.components import Registry
@@ -25,6 +24,9 @@ from core.registry.loading import Loading, placed
 from core.services.hooks import HookBinding
 from core.services.strategies import StrategyBinding
 from core.settings import ComponentTable
+
+if TYPE_CHECKING:
+    from core.isolation.standin import IsolatedPlugin
 
 log = structlog.get_logger("rekku.isolation")
 
@@ -84,6 +86,10 @@ class IsolationHost:
                 f"{found.name} cannot run in a process of its own: it was handed over as an object.",
                 cure="Hand over its class or module, which can be imported by name.",
             )
+        # Most have no such plugin, and every start would pay for it in time and memory.
+        from core.isolation.limits import DEFAULT_CPU_S, DEFAULT_MEMORY_MB, Limits
+        from core.isolation.standin import IsolatedPlugin
+
         table = self._config_for("plugin", found.name)
         limits = Limits(
             memory_mb=table.process_memory_mb or DEFAULT_MEMORY_MB, cpu_s=table.process_cpu_s or DEFAULT_CPU_S
