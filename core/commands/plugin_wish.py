@@ -36,6 +36,10 @@ def wish_for(what: str, name: str) -> int:
     shared = settings.database_server is not None
     process = process_using(settings.home)
     if what == RELOAD and not process and not shared:
+        if read_stored(settings, lambda conn: {"disabled": plugin_wishes.find(conn, name).disabled})["disabled"]:
+            raise CommandFailed(
+                f"{name} is disabled, and no process runs.", cure=f"`rekku plugins enable {name}` enables it."
+            )
         say(f"No process runs: the next start loads {name} anyway.")
         return 0
     now_ms = time.time_ns() // 1_000_000
