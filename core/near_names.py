@@ -16,3 +16,8 @@ def suggestion(name: str, known: Iterable[str]) -> str:
         return f"Did you mean {close[0]}?"
     more = ", …" if len(names) > _SHOWN else ""
     return f"Known: {', '.join(names[:_SHOWN])}{more}." if names else ""
+
+
+def full_stop(text: str) -> str:
+    """Return the text as a sentence: with a full stop, unless it ends as one, with a suggestion say."""
+    return text if text.endswith((".", "?", "!")) else f"{text}."

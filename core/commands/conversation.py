@@ -66,8 +66,8 @@ async def converse(
                 console.banner = banner(app)
                 console.commands = lambda: commands(app)
                 console.approve_command = approve_command(engine)
-                if watch and at_terminal:
-                    app.plugins.files.tell = partial(tell_reloaded, console, masker)
+                if watch:
+                    app.plugins.files.tell = partial(tell_reloaded, console, masker, failures=at_terminal)
                 talking = asyncio.ensure_future(_talk(console, once, at_terminal))
                 await stop.wait_for(talking)
                 if not talking.done():
@@ -81,8 +81,13 @@ async def converse(
         return stop.status or status
 
 
-async def tell_reloaded(console: Console, masker: Masker, switched: Switched) -> None:
-    """Say in the conversation what came of an edited plugin; a terminal that has gone is no error."""
+async def tell_reloaded(console: Console, masker: Masker, switched: Switched, *, failures: bool = True) -> None:
+    """Say on stderr what came of an edited plugin; a terminal that has gone is no error.
+
+    failures: also what failed, which the log says on stderr where nobody sits at a terminal.
+    """
+    if not (switched.ok or failures):
+        return
     with contextlib.suppress(OSError):
         await console.notice(on_one_line(masker.text(f"(watch) {switched.text}")))
 

@@ -55,6 +55,8 @@ def write_skeleton(name: str, into: Path, *, folder: bool, home: Path) -> Skelet
         "__MODULE__": name,
         "__PATH__": f"{made.plugin.name}/plugin.py" if folder else made.plugin.name,
         "__TEST__": str(made.test.relative_to(into)),
+        "__README__": made.readme.name,
+        "__RUN__": "\n".join(how_to_test(made.test)),
     }
     for path, text in texts.items():
         path.parent.mkdir(parents=True, exist_ok=True)

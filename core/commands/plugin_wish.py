@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from core.commands.exit_status import FAILED, CommandFailed
 from core.commands.home_use import process_using
 from core.commands.startup import mask_of, settings_for
-from core.commands.stored import read_stored, write_stored
+from core.commands.stored import read_stored, stored_wishes, write_stored
 from core.commands.terminal_text import complain, say
 from core.near_names import suggestion
 from core.registry.component import OWN
@@ -36,6 +36,10 @@ def wish_for(what: str, name: str) -> int:
     shared = settings.database_server is not None
     process = process_using(settings.home)
     if what == RELOAD and not process and not shared:
+        if stored_wishes(settings).get(name, Wish()).disabled:
+            raise CommandFailed(
+                f"{name} is disabled, and no process runs.", cure=f"`rekku plugins enable {name}` enables it."
+            )
         say(f"No process runs: the next start loads {name} anyway.")
         return 0
     now_ms = time.time_ns() // 1_000_000

@@ -40,6 +40,7 @@ def replay(turn: TurnNumber, pytest: AsTest = None, as_json: AsJson = False) -> 
 
 
 def _replay(turn: int, pytest: Path | None, as_json: bool) -> int:
+    from core.commands.plugin_skeleton import how_to_test
     from core.commands.startup import log_kept, mask_of, settings_for
     from core.commands.terminal_text import say, say_json
 
@@ -47,7 +48,7 @@ def _replay(turn: int, pytest: Path | None, as_json: bool) -> int:
     recording = _recording(settings, turn)
     if pytest is not None:
         _write(pytest, recording, settings)
-        say(f"{pytest} holds turn {turn}. Run it with `python -m pytest {pytest}`.")
+        say("\n".join([f"{pytest} holds turn {turn}. Run it with:", *(f"  {line}" for line in how_to_test(pytest))]))
         return 0
     with log_kept(settings, mask_of(settings), quiet="ERROR"), contextlib.redirect_stdout(sys.stderr):
         came = asyncio.run(_run(settings, recording))

@@ -115,5 +115,5 @@ class Health:
 
     @property
     def sentence(self) -> str:
-        """What is told of it: the detail, and the cure behind it."""
-        return " ".join(filter(None, (self.detail, self.cure)))
+        """What is told of it: the detail, and the cure behind it where something is wrong."""
+        return " ".join(filter(None, (self.detail, "" if self.ok else self.cure)))

@@ -16,7 +16,7 @@ from core.contracts.json import Json
 from core.declarations import EventMark, named
 from core.event_conditions import condition_of
 from core.event_patterns import check_pattern
-from core.near_names import suggestion
+from core.near_names import full_stop, suggestion
 from core.registry.misspelt_events import meant_instead
 from core.services.event_handlers import HandlerBinding
 
@@ -93,7 +93,7 @@ def binding_of(
         )
     except _Refused as refused:
         where = named(f"{plugin}.{method}", call)
-        raise DeclarationError(f"{where}: {refused.what}.", cure=refused.cure) from None
+        raise DeclarationError(f"{where}: {full_stop(refused.what)}", cure=refused.cure) from None
 
 
 def configured_handlers(
@@ -139,7 +139,7 @@ def _changes(place: str, table: Mapping[str, Json]) -> dict[str, Any]:
         try:
             changes[key] = read[key](value)
         except _Refused as refused:
-            raise ConfigurationError(f"{place}.{key}: {refused.what}.", cure=refused.cure) from None
+            raise ConfigurationError(f"{place}.{key}: {full_stop(refused.what)}", cure=refused.cure) from None
     return changes
 
 

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from core.near_names import full_stop
 from core.registry.component import Component, ComponentState, Stage
 from core.registry.component_files import OldModules
 from core.registry.components import Registry
@@ -111,7 +112,7 @@ class PluginSwitch:
         if why:
             modules.put_back()
             stage = f" ({new.stage})" if new.stage else ""
-            return Switched(False, f"{name} goes on as it was; the new one cannot be used{stage}: {why.rstrip('.')}.")
+            return Switched(False, f"{name} goes on as it was; the new one cannot be used{stage}: {full_stop(why)}")
         await self._stop_with_dependents(old, ComponentState.STOPPED, "it is being reloaded")
         registry.replace(old, new)
         error: BaseException | str | None = self._lacking(new)
@@ -128,7 +129,7 @@ class PluginSwitch:
             registry.fail(old, Stage.START, again)
             return Switched(False, f"{name} runs no more: the new one does not start ({why}), nor the old one again.")
         await self._bring_back(name)
-        return Switched(False, f"{name} goes on as it was; the new one does not start: {why.rstrip('.')}.")
+        return Switched(False, f"{name} goes on as it was; the new one does not start: {full_stop(why)}")
 
     async def _start_anew(self, component: Component) -> Switched:
         registry = self._registry

@@ -13,6 +13,7 @@ _TEST = '''"""Turn {turn} as it was recorded: what was said was {said}."""
 import json
 from pathlib import Path
 
+import pytest
 from core.testing import Recording, replay_turn
 
 RECORDING = Recording.from_json(
@@ -25,6 +26,7 @@ RECORDING = Recording.from_json(
 PLUGINS = [{plugins}]
 
 
+@pytest.mark.asyncio
 async def test_turn_{turn}() -> None:
     replayed = await replay_turn(RECORDING, plugin_path=PLUGINS)
     # Which actions came of it, and what became of each; what they returned may change with the time of day.

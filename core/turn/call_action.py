@@ -23,6 +23,7 @@ from core.contracts.json import Json, JsonObject, compact
 from core.contracts.outcomes import Outcome, OutcomeStatus
 from core.contracts.policy import Decision, Verdict
 from core.contracts.steps import ParsedReply, RecordedAction
+from core.near_names import suggestion
 from core.services import ledger
 from core.turn.call_check import check_call
 from core.turn.environment import Entry, TurnEnvironment
@@ -100,8 +101,13 @@ class CalledActions:
         entry = self._catalogue.get(type_)
         if entry is None or entry.spec.plugin != plugin:
             own = [name for name, one in self._catalogue.items() if one.spec.plugin == plugin]
+            if not own:
+                others = {one.spec.plugin for one in self._catalogue.values()}
+                raise ActionFailed(
+                    f"There is no plugin {plugin} that has actions.", cure=suggestion(str(plugin), others)
+                )
             near = get_close_matches(type_, own, n=1) if isinstance(type_, str) else []
-            cure = f"Did you mean {near[0]}?" if near else f"Its actions: {', '.join(sorted(own)) or 'none'}."
+            cure = f"Did you mean {near[0]}?" if near else f"Its actions: {', '.join(sorted(own))}."
             raise ActionFailed(f"The plugin {plugin} has no action {type_}.", cure=cure)
         spec = entry.spec
         if _REACH.index(spec.effect) > _REACH.index(running.spec.effect):

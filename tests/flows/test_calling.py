@@ -101,6 +101,10 @@ async def test_outside_of_an_action_there_is_nobody_on_whose_behalf(kit: Running
         ({"action": "look", "at": "x", "more": 1}, "more"),
         ({"action": "lok", "at": "x"}, "Did you mean look?"),
         ({"action": "look", "plugin": "message", "at": "x"}, "The plugin message has no action look."),
+        (
+            {"action": "look", "plugin": "workshp", "at": "x"},
+            "no plugin workshp that has actions. Did you mean workshop?",
+        ),
         ({"action": "press", "button": "red"}, "the red button is for show"),
         ({"action": "core_approve", "plugin": "core", "id": "x"}, "can only be typed"),
     ],

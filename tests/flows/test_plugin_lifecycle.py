@@ -16,6 +16,7 @@ from core.ai_plugin_base import ActionContext, AIPluginBase, action, every, hook
 from core.commands.conversation import tell_reloaded
 from core.contracts.deliveries import Health
 from core.registry.component import Component, ComponentState
+from core.registry.switching import Switched
 from core.services import plugin_wishes
 from core.settings import Access, Settings, load_settings
 from core.testing import RunningApp, ScriptedEngine, message, running_app
@@ -344,6 +345,9 @@ async def test_watch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         (done,) = await files.look()
         assert done.text == "greet was reloaded."
         assert capsys.readouterr().err.endswith("(watch) greet was reloaded.\n")
+        await tell_reloaded(console, kit.app.masker, done, failures=False)
+        await tell_reloaded(console, kit.app.masker, Switched(False, "greet is broken."), failures=False)
+        assert capsys.readouterr().err.endswith("(watch) greet was reloaded.\n"), "the log says what failed"
         assert await kit.interface.ask("/greet") == ["second hello"]
         file.write_text("class Broken(:")
         await files.look()

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from core.ai_plugin_base import AIPluginBase, action
+from core.commands.plugin_skeleton import how_to_test
 from core.commands.replay import told_of
 from core.contracts.errors import ActionFailed
 from core.contracts.json import JsonObject
@@ -221,7 +222,7 @@ async def test_the_written_test_runs_by_itself(tmp_path: Path) -> None:
 
 
 def _pytest(file: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "asyncio_mode=auto", str(file)]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "asyncio_mode=strict", str(file)]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
@@ -233,7 +234,9 @@ def test_on_the_command_line(tmp_path: Path) -> None:
     assert same.returncode == 0, "dice may fall otherwise"
     assert rekku(home, "replay", "7").returncode == 1
     test = tmp_path / "test_it.py"
-    assert rekku(home, "replay", "1", "--pytest", str(test)).returncode == 0
+    wrote = rekku(home, "replay", "1", "--pytest", str(test))
+    assert wrote.returncode == 0
+    assert how_to_test(test)[-1] in wrote.stdout
     assert rekku(home, "replay", "1", "--pytest", str(test)).returncode == 1, "nothing is overwritten"
     assert "replay_turn(RECORDING" in test.read_text()
     listed = answer(rekku(home, "ledger", "list", "--json"))

@@ -163,7 +163,7 @@ async def test_checks_of_plugins_are_told_and_only_a_critical_one_makes_us_unrea
     async with running_app(plugins=[Filler()]) as kit, watched(kit) as watch:
         kit.app.masker.learn("KEY", SECRET)
         fill(kit, "health", check("lock", bad))
-        fill(kit, "health", check("door", Health(ok=True, detail="It is open.")))
+        fill(kit, "health", check("door", Health(ok=True, detail="It is open.", cure="Shut it.")))
         fill(kit, "health", check("window", ValueError("no")))
         fill(kit, "health", check("roof", "fine"))
         fill(kit, "health", HealthCheck(name="hangs", check=lambda: Health(ok=release.wait(60))))

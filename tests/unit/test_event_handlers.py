@@ -93,7 +93,7 @@ def test_the_priority_of_the_plugin_is_that_of_its_handlers() -> None:
     [
         ({"lamps.*": {}}, r"\[plugins.lamp.events\] lamps.\*: lamp has no handler of that pattern or name. Did you"),
         ({"lamp.*": {"prioriy": 1}}, r"lamp.\*.prioriy: there is no such key. Did you mean priority\?"),
-        ({"lamp.*": {"when": "wakeword: x"}}, "did you mean wake_word"),
+        ({"lamp.*": {"when": "wakeword: x"}}, r"did you mean wake_word\? Write"),
         ({"lamp.*": {"enabled": "yes"}}, "must be true or false"),
         ({"lamp.*": {"priority": 1.5}}, "no whole number"),
         ({"switch": {"timeout_s": -1}}, "timeout_s is -1"),
