@@ -391,6 +391,12 @@ class Animal:
         state="failed",
         sentence="uses ctx.write, which is not there",
     ),
+    "has_commands_in_its_own_process": Animal(
+        body=_class('isolation = "process"', "def command_groups(self) -> list[Any]:", "    return []"),
+        check="isolation",
+        state="failed",
+        sentence="uses command_groups, which is not there",
+    ),
     "reads_and_raises": Animal(
         body=_class(ACTION, "async def graze(self) -> str:", '    """Graze."""', "    raise KeyError('grass')"),
         check="reads",
