@@ -174,7 +174,7 @@ class Animal:
     ),
     "has_a_hook_that_does_not_fit": Animal(
         body=_class('@hook("extend_system_prompt")', "async def graze(self, turn):", "    return None"),
-        check="hooks",
+        check="declaration",
         state="failed",
         sentence="does not fit the hook extend_system_prompt",
     ),
