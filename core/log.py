@@ -163,6 +163,9 @@ def _render_exception(*, with_traceback: bool) -> Processor:
         error = given if isinstance(given, BaseException) else given[1] if isinstance(given, tuple) else None
         if error is None and given is True:
             error = sys.exc_info()[1]
+        told = event.pop("raised", None)  # its sentence is in the line already: it is here for its traceback
+        if with_traceback and isinstance(told, BaseException):
+            event["traceback"] = "".join(traceback.format_exception(told))
         if error is not None:
             event["exception" if "error" in event else "error"] = error
             if with_traceback:

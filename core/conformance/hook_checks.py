@@ -18,6 +18,7 @@ from core.contracts.hooks import HOOKS, Block, HookKind, Intercept, SessionView,
 from core.contracts.inputs import Address, Input, InputKind, Origin, Principal, Role
 from core.contracts.outcomes import Outcome, OutcomeStatus
 from core.counted import counted
+from core.registry.declared_hooks import hook_parameters
 from core.services.foreign import CANCEL_GRACE_S, ForeignCalls, Raised
 from core.services.hooks import HOOK_TIMEOUT_S, MAY_BLOCK, MAY_INTERCEPT, HookBinding
 from core.services.sync_or_async import invoke
@@ -68,7 +69,7 @@ def check_signatures(bindings: Sequence[HookBinding], trees: Mapping[str, ast.Mo
         try:
             inspect.signature(binding.call).bind(*arguments)
         except (TypeError, ValueError):
-            names = {1: "turn", 2: "turn, value", 3: "turn, action, outcome"}[len(arguments)]
+            names = ", ".join(hook_parameters(binding.hook))
             found.fail(
                 "hooks",
                 f"{binding.method}{inspect.signature(binding.call)} does not fit the hook {binding.hook}, which is "

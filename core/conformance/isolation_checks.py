@@ -31,6 +31,8 @@ def check_crossing(path: Path, trees: Mapping[str, ast.Module], found: Findings)
 def _inside(tree: ast.Module) -> Iterator[tuple[int, str, str]]:
     for node in ast.walk(tree):
         match node:
+            case ast.FunctionDef(name="command_groups"):
+                yield node.lineno, "command_groups", "Leave isolation away, or the commands for the command line."
             case ast.Attribute(value=ast.Attribute(attr="context"), attr="database"):
                 yield node.lineno, "self.context.database", INSTEAD
             case ast.Attribute(value=ast.Attribute(attr="services"), attr=("require" | "provide") as part):

@@ -14,6 +14,7 @@ from core.conformance.call_watch import BLOCKING, CallWatch
 from core.conformance.findings import Findings
 from core.conformance.leftovers import Snapshot, settled, snapshot
 from core.contracts.deliveries import Health
+from core.contracts.errors import RekkuError
 from core.contracts.inputs import Accepted, Input
 from core.registry.component import Component
 from core.services.foreign import Raised
@@ -57,7 +58,9 @@ class Life:
             answer = await self.app.foreign.call(f"{name}.start", lambda: invoke(call, *arguments), START_S)
         if isinstance(answer, Raised):
             cure = "With an empty configuration it should start, or tell by configured() what is missing."
-            self.found.fail("start", f"The {round_} start failed: {answer.sentence}.", cure)
+            if answer.where and not isinstance(answer.error, RekkuError | KeyError):
+                cure = "Mend that line; what it cannot do without, configured() can tell."
+            self.found.fail("start", f"The {round_} start failed: {answer.sentence}.", cure, answer.where)
             await self.stop(round_)
             return False
         return True

@@ -24,6 +24,7 @@ from core.registry.catalogue import CatalogueEntry, build_entries
 from core.registry.configuration import ComponentTable, read_config, secrets_of
 from core.registry.declared_groups import declared_groups
 from core.registry.declared_handlers import configured_handlers, declared_handlers
+from core.registry.declared_hooks import check_hook
 from core.registry.discovery import EXPORT, PACKAGES, Found
 from core.services.event_handlers import HandlerBinding
 from core.services.hooks import COLLECTS, HookBinding
@@ -229,6 +230,7 @@ def _hooks(name: str, instance: object) -> list[HookBinding]:
             if mark.name not in HOOKS:
                 where = named(f"{name}.{method}", getattr(instance, method))
                 raise DeclarationError(f"{where}: there is no hook {mark.name}.", cure=suggestion(mark.name, HOOKS))
+            check_hook(name, method, mark.name, getattr(instance, method))
             bindings.append(
                 HookBinding(
                     hook=mark.name,

@@ -102,7 +102,14 @@ class JobsOfPlugin:
         ended = await self._foreign.call(label, made, timeout_s)
         if isinstance(ended, Raised):
             job.state, job.error = JobState.FAILED, ended.sentence
-            log.error("a background job failed", plugin=self._plugin, job=job.name, error=job.error)
+            log.error(
+                "a background job failed",
+                plugin=self._plugin,
+                job=job.name,
+                error=job.error,
+                where=ended.where,
+                raised=ended.error,
+            )
         else:
             job.state, job.result = JobState.DONE, ended.value
 

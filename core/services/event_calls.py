@@ -127,7 +127,7 @@ class EventCalls:
         reason = ""
         if isinstance(asked, Raised):
             reason = self._mask(f"The condition failed: {asked.sentence}")
-            self._report(binding, event, reason)
+            self._report(binding, event, reason, asked)
         passage.note(binding, HandlerEnd.CONDITION, reason)
         return False
 
@@ -149,7 +149,7 @@ class EventCalls:
             end = HandlerEnd.TIMED_OUT if answer.timed_out else HandlerEnd.RAISED
             reason = self._mask(answer.sentence)
             passage.note(binding, end, reason, took_ms)
-            self._report(binding, event, reason)
+            self._report(binding, event, reason, answer)
             self._count(binding, late=answer.timed_out and timeout_s == binding.timeout_s)
             return answer
         self._count(binding, late=False)
@@ -169,13 +169,15 @@ class EventCalls:
             lateness.rests_until = self._clock.monotonic() + REST_S
             log.error("an event handler is too slow and rests", plugin=binding.plugin, handler=binding.method)
 
-    def _report(self, binding: HandlerBinding, event: Event, error: str) -> None:
+    def _report(self, binding: HandlerBinding, event: Event, error: str, raised: Raised) -> None:
         log.warning(
             "an event handler did not work",
             plugin=binding.plugin,
             handler=binding.method,
             event_name=event.name,
             error=error,
+            where=raised.where,
+            raised=raised.error,
         )
 
 

@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 import functools
 import inspect
+import sysconfig
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from traceback import extract_tb
 from typing import Any, Generic, TypeVar
 from weakref import WeakSet
 
@@ -24,6 +26,8 @@ log = structlog.get_logger("rekku.foreign")
 
 CANCEL_GRACE_S = 1.0
 HELD_S = 0.1
+
+_OURS = tuple(Path(part) for part in (Path(__file__).parents[1], sysconfig.get_path("stdlib")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,12 @@ class Raised:
             return storable(said)
         name, first_line = type(self.error).__name__, (said.strip().splitlines() or [""])[0]
         return storable(f"{name}: {first_line}" if first_line else name)
+
+    @property
+    def where(self) -> str:
+        """The innermost frame of the code that was called, as "dice.py, line 3", or "" where it is not known."""
+        frames = [frame for frame in extract_tb(self.error.__traceback__) if _is_foreign(frame.filename)]
+        return f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +195,14 @@ def place_of(function: Callable[..., Any]) -> str:
     """Return where a function stands, as "dice.py, line 3", or ""."""
     code = getattr(inspect.unwrap(function), "__code__", None)
     return "" if code is None else f"{Path(code.co_filename).name}, line {code.co_firstlineno}"
+
+
+def _is_foreign(filename: str) -> bool:
+    """Whether a frame is neither ours nor a library's."""
+    path = Path(filename)
+    if not path.is_absolute() or "site-packages" in path.parts:
+        return False
+    return not any(path.is_relative_to(folder) for folder in _OURS)
 
 
 async def contained(work: Awaitable[T]) -> T:

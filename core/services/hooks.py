@@ -170,12 +170,18 @@ class HookRunner:
 
         answer = await self._foreign.call(binding.label, ask, timeout_s, binding.plugin, behalf=Behalf.of(turn))
         if isinstance(answer, Raised):
-            self._report(binding, answer.sentence)
+            self._report(binding, answer.sentence, answer)
         return answer
 
-    def _report(self, binding: HookBinding, error: str) -> None:
+    def _report(self, binding: HookBinding, error: str, raised: Raised | None = None) -> None:
+        more = {} if raised is None else {"where": raised.where, "raised": raised.error}
         self._log.warning(
-            "a hook did not work", plugin=binding.plugin, hook=binding.hook, method=binding.method, error=error
+            "a hook did not work",
+            plugin=binding.plugin,
+            hook=binding.hook,
+            method=binding.method,
+            error=error,
+            **more,
         )
 
 

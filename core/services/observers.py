@@ -78,7 +78,13 @@ class HeardBy:
         )
         answer = await called
         if isinstance(answer, Raised):
-            log.warning("what a plugin does with what it hears failed", plugin=self.plugin, error=answer.sentence)
+            log.warning(
+                "what a plugin does with what it hears failed",
+                plugin=self.plugin,
+                error=answer.sentence,
+                where=answer.where,
+                raised=answer.error,
+            )
 
 
 class Observers:

@@ -189,7 +189,13 @@ class PeriodicJobs:
         try:
             called = await self._foreign.call(f"periodic job {_id(owner, job)}", job.run, job.timeout_s, owner)
             if isinstance(called, Raised):
-                log.warning("a periodic job failed", job=_id(owner, job), error=called.sentence)
+                log.warning(
+                    "a periodic job failed",
+                    job=_id(owner, job),
+                    error=called.sentence,
+                    where=called.where,
+                    raised=called.error,
+                )
         finally:
             if task is not None:
                 self._running.discard(task)

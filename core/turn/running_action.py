@@ -240,5 +240,12 @@ def _outcome_of(env: TurnEnvironment, spec: ActionSpec, called: Any) -> Outcome:
     if spec.effect is Effect.EXTERNAL and unseen:
         return replace(unknown(f"Its end was not seen ({sentence})."), tainted=spec.reads_outside)
     if not isinstance(called.error, ActionFailed):
-        log.warning("action failed", action=spec.type, plugin=spec.plugin, exc_info=called.error)
+        log.warning(
+            "action failed",
+            action=spec.type,
+            plugin=spec.plugin,
+            error=sentence,
+            where=called.where,
+            raised=called.error,
+        )
     return Outcome(status=OutcomeStatus.FAILED, reason=sentence, tainted=spec.reads_outside)

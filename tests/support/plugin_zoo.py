@@ -174,7 +174,7 @@ class Animal:
     ),
     "has_a_hook_that_does_not_fit": Animal(
         body=_class('@hook("extend_system_prompt")', "async def graze(self, turn):", "    return None"),
-        check="hooks",
+        check="declaration",
         state="failed",
         sentence="does not fit the hook extend_system_prompt",
     ),
@@ -390,6 +390,12 @@ class Animal:
         check="isolation",
         state="failed",
         sentence="uses ctx.write, which is not there",
+    ),
+    "has_commands_in_its_own_process": Animal(
+        body=_class('isolation = "process"', "def command_groups(self) -> list[Any]:", "    return []"),
+        check="isolation",
+        state="failed",
+        sentence="uses command_groups, which is not there",
     ),
     "reads_and_raises": Animal(
         body=_class(ACTION, "async def graze(self) -> str:", '    """Graze."""', "    raise KeyError('grass')"),
