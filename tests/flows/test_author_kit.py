@@ -34,8 +34,8 @@ async def test_a_new_file_is_found_and_works(home: Path) -> None:
     folder = home / "plugins"
     assert {path.name for path in folder.iterdir()} == {"coin.py", "_test_coin.py", "_coin_README.md"}
     assert f"python -m pytest {folder / '_test_coin.py'}" in said
-    (run,) = (line.removeprefix("Test it:").strip() for line in said.splitlines() if "-m pytest" in line)
-    assert run in (folder / "_coin_README.md").read_text(encoding="utf-8"), "one line, wherever it is read"
+    (line,) = (line.removeprefix("Test it:").strip() for line in said.splitlines() if "-m pytest" in line)
+    assert line in (folder / "_coin_README.md").read_text(encoding="utf-8"), "one line, wherever it is read"
     assert "_coin_README.md" in (folder / "_test_coin.py").read_text(encoding="utf-8").splitlines()[0]
     assert "__" not in (folder / "coin.py").read_text(encoding="utf-8").replace("__future__", "")
     assert [one.name for one in discover("plugin", home=home) if one.folder == folder] == ["coin"]

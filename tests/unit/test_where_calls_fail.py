@@ -27,7 +27,9 @@ async def test_a_failure_knows_its_place_and_its_traceback_is_for_debug() -> Non
     assert isinstance(ended, Raised)
     assert ended.where == HERE
     debug, info = (_render_exception(with_traceback=wanted) for wanted in (True, False))
-    assert HERE.rpartition(" ")[2] in debug(None, "warning", {"raised": ended.error})["traceback"]
+    shown = debug(None, "warning", {"raised": ended.error})
+    assert isinstance(shown, dict)
+    assert HERE.rpartition(" ")[2] in shown["traceback"]
     assert info(None, "warning", {"raised": ended.error}) == {}
 
 
