@@ -61,7 +61,7 @@ class RunningPlugins:
         self._read_again = reread
         self._database = database
         self._tasks: set[asyncio.Task[None]] = set()
-        self._watchdog: LoopWatchdog | None = None
+        self.watchdog: LoopWatchdog | None = None
         self.control = PluginControl(
             registry=registry,
             switch=PluginSwitch(registry, self.find),
@@ -126,7 +126,7 @@ class RunningPlugins:
 
     def start(self, noticed_s: float, *, watch: bool) -> None:
         """Begin to watch over the plugins. noticed_s: seconds within which what others ask is noticed."""
-        self._watchdog = LoopWatchdog(
+        self.watchdog = LoopWatchdog(
             asyncio.get_running_loop(),
             self._foreign,
             self._owner_of,
@@ -134,7 +134,7 @@ class RunningPlugins:
             self._blocked,
             self._stuck,
         )
-        self._watchdog.start()
+        self.watchdog.start()
         end_forks_of(asyncio.get_running_loop())
         self._begin(lambda: self.control.follow(noticed_s), "wishes of plugins")
         self._begin(self.health.run, "health of plugins")
@@ -143,8 +143,8 @@ class RunningPlugins:
 
     async def stop(self) -> None:
         """Watch no longer, and change nothing any more."""
-        if self._watchdog is not None:
-            self._watchdog.stop()
+        if self.watchdog is not None:
+            self.watchdog.stop()
         self.health.stop()
         self._rest.stop()
         for task in self._tasks:
@@ -165,16 +165,23 @@ class RunningPlugins:
     def _owner_of(self, file: str) -> str:
         return code_owner(file, self._registry.components("plugin"), lambda component: component.source == OWN)
 
+    def _is_own(self, name: str) -> bool:
+        component = self._registry.get("plugin", name)
+        return component is not None and component.source == OWN
+
     def _blocked(self, block: Block) -> None:
         if block.owner:
             self._rest.begin(block)
             self.strikes.blocked(block)
 
     def _held(self, owner: str, seconds: float, where: str) -> None:
-        block = Block(owner=owner, seconds=seconds, call="", where=where, what="It held a transaction")
-        if seconds >= (self.settings.watchdog.block_s or seconds):
-            log.warning("a transaction took long", plugin=owner, seconds=round(seconds, 2), where=where)
-        self._blocked(block)
+        if self.watchdog is not None:
+            seconds -= self.watchdog.stalled_s(seconds)
+        if seconds < self.settings.watchdog.block_s:
+            return
+        log.warning("a transaction took long", plugin=owner, seconds=round(seconds, 2), where=where)
+        if not self._is_own(owner):
+            self._blocked(Block(owner=owner, seconds=seconds, call="", where=where, what="It held a transaction"))
 
     def _abandoned(self, thread: int, function: Callable[..., Any]) -> None:
         """Name whose function holds the database in a thread of its own that cannot be ended."""
@@ -190,7 +197,10 @@ class RunningPlugins:
             self.quarantine_soon(owner, f"It held a transaction for {LONGEST_S:g} s, at {where}; that was undone.")
 
     def quarantine_soon(self, name: str, reason: str) -> None:
-        """Begin to put a plugin into quarantine; see `PluginControl.quarantine`."""
+        """Begin to put a plugin into quarantine; see `PluginControl.quarantine`. The core's own never are."""
+        if self._is_own(name):
+            log.error("the core does harm", part=name, reason=reason)
+            return
         self._begin(lambda: self.control.quarantine(name, reason), f"quarantine of {name}")
 
     def _stuck(self, block: Block) -> None:

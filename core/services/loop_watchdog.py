@@ -10,6 +10,7 @@ import asyncio
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,6 +86,7 @@ class LoopWatchdog:
         self._seen: dict[tuple[str, str], float] = {}
         self._where: dict[tuple[str, str], str] = {}
         self._told_stuck = False
+        self._stalls: deque[tuple[float, float]] = deque(maxlen=256)
 
     def start(self) -> None:
         """Begin, in the loop that is watched."""
@@ -100,6 +102,15 @@ class LoopWatchdog:
         self._stopping.set()
         if self._timer is not None:
             self._timer.cancel()
+
+    def note_stall(self, seconds: float) -> None:
+        """Note for how long the machine had no time for us just now."""
+        self._stalls.append((time.monotonic(), seconds))
+
+    def stalled_s(self, within_s: float) -> float:
+        """Return for how long of the last `within_s` seconds the machine had no time for us."""
+        since_s = time.monotonic() - within_s
+        return sum(seconds for at_s, seconds in list(self._stalls) if at_s >= since_s)
 
     def _beat(self) -> None:
         seen, self._seen = self._seen, {}
@@ -125,7 +136,10 @@ class LoopWatchdog:
 
     def _look(self) -> None:
         now_s = time.monotonic()
-        passed_s, self._looked_at_s = min(now_s - self._looked_at_s, MOST_A_LOOK_S), now_s
+        passed_s, self._looked_at_s = now_s - self._looked_at_s, now_s
+        if passed_s > MOST_A_LOOK_S:
+            self.note_stall(passed_s - LOOK_S)
+            passed_s = MOST_A_LOOK_S
         late_s = now_s - self._beat_at_s - BEAT_S
         if late_s < SUSPICIOUS_S:
             return

@@ -400,3 +400,26 @@ async def until(true: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
         while not true():  # noqa: ASYNC110 - there is no event that a test could wait for
             await asyncio.sleep(0.01)
+
+
+async def test_the_core_is_never_taken_out_of_use() -> None:
+    async with running_app() as kit:
+        core = kit.app.registry.get("plugin", "core_people")
+        assert core is not None
+        kit.app.plugins.quarantine_soon("core_people", "It held a transaction for 9 s.")
+        kit.app.foreign.on_held("core_people", 9.0, "people_actions.py, line 1")
+        await asyncio.sleep(0)
+        assert core.state == "active"
+        assert kit.app.registry.in_use(core)
+
+
+async def test_a_transaction_is_not_blamed_for_a_machine_that_stood_still() -> None:
+    async with running_app(plugins=[Hostile()]) as kit:
+        plugin, watchdog = kit.app.registry.get("plugin", "hostile"), kit.app.plugins.watchdog
+        assert plugin is not None
+        assert watchdog is not None
+        watchdog.note_stall(3.0)
+        kit.app.foreign.on_held("hostile", 3.4, "somewhere")
+        assert plugin.state == "active"
+        kit.app.foreign.on_held("hostile", 4.0, "somewhere")
+        assert plugin.state == "degraded"
