@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Protocol, cast
 
-from core.app import App
+from core.app import DRAIN_S, App
 from core.commands.startup import end_starting, tell_failures
 from core.commands.stop_signals import StopAsked, StopSignals
 from core.commands.terminal_text import complain
@@ -31,7 +32,7 @@ class Door(Protocol):
     principal: Principal
     url: str
 
-    async def run_stdio(self, read_fd: int, write_fd: int) -> None: ...
+    async def run_stdio(self, read_fd: int, write_fd: int, drain_s: float) -> None: ...
     async def stop(self) -> None: ...
 
 
@@ -62,7 +63,7 @@ async def serve_actions(settings: Settings, masker: Masker, *, over_http: bool) 
                         complain(f"MCP clients are served at {door.url}.")
                         await stop.wait_for()
                         return 0
-                    talking = asyncio.ensure_future(door.run_stdio(read_fd, write_fd))
+                    talking = asyncio.ensure_future(door.run_stdio(read_fd, write_fd, DRAIN_S))
                     await stop.wait_for(talking)
                     if not talking.done():
                         await door.stop()
@@ -74,10 +75,18 @@ async def serve_actions(settings: Settings, masker: Masker, *, over_http: bool) 
 
 @contextlib.contextmanager
 def _own_streams() -> Iterator[tuple[int, int]]:
-    """Give standard input and output to the wire alone: what anybody else prints goes to stderr."""
-    wire_in, wire_out = os.dup(0), os.dup(1)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
-    os.dup2(2, 1)
+    """Give standard input and output to the wire alone: what anybody else prints goes to stderr.
+
+    One that was closed when we began (Python has None for it then) is the null device: its number is another file's.
+    """
+    streams_closed = sys.stdin is None, sys.stdout is None
+    nothing = os.open(os.devnull, os.O_RDWR)
+    try:
+        wire_in, wire_out = (os.dup(nothing if closed else fd) for fd, closed in enumerate(streams_closed))
+        if sys.stdin is not None:
+            os.dup2(nothing, 0)
+        if sys.stdout is not None:
+            os.dup2(2 if sys.stderr is not None else nothing, 1)
+    finally:
+        os.close(nothing)
     yield wire_in, wire_out

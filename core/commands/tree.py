@@ -15,8 +15,7 @@ from core.commands.plugin_commands import WithPlugins
 from core.commands.replay import replay
 from core.commands.run import run
 from core.commands.terminal_text import PROGRAM, say
-
-VERSION = "0.1.0"
+from core.contracts.version import VERSION
 
 command_line = typer.Typer(
     name=PROGRAM,

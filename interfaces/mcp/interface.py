@@ -13,6 +13,7 @@ from core.contracts.deliveries import Activity, ActivityKind, InterfaceLimits, P
 from core.contracts.errors import CannotDeliver, ConfigurationError, RekkuError
 from core.contracts.inputs import Address, Input, InputKind, Principal
 from core.contracts.outcomes import Outcome, OutcomeStatus
+from core.contracts.version import VERSION
 from core.interface_base import InterfaceBase, Receive
 from interfaces.mcp.calls_in_flight import CallsInFlight
 from interfaces.mcp.config import McpConfig
@@ -84,13 +85,16 @@ class McpInterface(InterfaceBase):
         """Where it is reached over HTTP, "" where it is not."""
         return self._http.url if self._http is not None else ""
 
-    async def run_stdio(self, read_fd: int, write_fd: int) -> None:
-        """Serve the client at the other end of two pipes until it closes them or `stop` is called."""
+    async def run_stdio(self, read_fd: int, write_fd: int, drain_s: float) -> None:
+        """Serve the client at the other end of two descriptors until the end of input, or until `stop` is called.
+
+        What was read is answered before it ends, in so far as that takes `drain_s` seconds at most.
+        """
         from interfaces.mcp.stdio import stdio_streams
 
         async def talk() -> None:
             server = self._server()
-            async with stdio_streams(read_fd, write_fd) as (read, write):
+            async with stdio_streams(read_fd, write_fd, drain_s=drain_s) as (read, write):
                 await server.run(read, write, server.create_initialization_options())
 
         self._talking = asyncio.create_task(talk(), name="MCP client on standard input")
@@ -125,6 +129,7 @@ class McpInterface(InterfaceBase):
 
         return Server(
             "rekku",
+            version=VERSION,
             instructions=INSTRUCTIONS,
             on_list_tools=self._list_tools,
             on_call_tool=self._call_tool,

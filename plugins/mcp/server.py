@@ -12,6 +12,7 @@ from typing import Any
 from core.contracts.errors import ActionFailed
 from core.contracts.json import JsonObject
 from core.contracts.services import Clock
+from core.contracts.version import VERSION
 from plugins.mcp import transports
 from plugins.mcp.config import ServerConfig
 from plugins.mcp.foreign_text import LONGEST_REASON, one_line
@@ -145,7 +146,7 @@ class McpServer:
         return Client(
             transport,
             cache=None,
-            client_info=Implementation(name="rekku", version="1"),
+            client_info=Implementation(name="rekku", version=VERSION),
             message_handler=self._notified,
         )
 

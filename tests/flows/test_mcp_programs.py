@@ -135,6 +135,37 @@ async def test_rekku_mcp_serves_its_actions(tmp_path: Path) -> None:
     assert {"roll_dice"} <= {row["action"] for row in rows if row["status"] == "done"}
 
 
+def test_rekku_mcp_reads_a_file_and_does_without_any_input(tmp_path: Path) -> None:
+    environment = {"REKKU_HOME": str(tmp_path / "home"), "TRAINER_IDS": "mcp:desk", "REKKU_ENGINE": "offline"}
+    hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
+    roll = {"name": "roll_dice", "arguments": {"sides": 6}}
+    said = [
+        {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello},
+        {"jsonrpc": "2.0", "method": "notifications/initialized"},
+        {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": roll},
+    ]
+    (tmp_path / "in").write_text("garbage\n" + "\n".join(json.dumps(message) for message in said))
+
+    def with_input(redirection: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["sh", "-c", f'exec "$0" main.py mcp {redirection}', sys.executable, str(tmp_path / "in")],
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    read = with_input('< "$1"')
+    assert read.returncode == 0, read.stderr
+    answers = [json.loads(line) for line in read.stdout.splitlines()]
+    assert [answer["id"] for answer in answers] == [None, 1, 2]
+    assert answers[0]["error"]["code"] == -32700
+    assert not answers[2]["result"]["isError"]
+    closed = with_input("<&-")
+    assert (closed.returncode, closed.stdout, closed.stderr) == (0, "", read.stderr)
+
+
 async def test_rekku_mcp_stops_at_a_signal(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
