@@ -98,7 +98,7 @@ async def test_the_same_twice_at_once_is_done_once(kit: RunningApp) -> None:
     async def twice(me: Caller) -> list[Any]:
         first = asyncio.ensure_future(me.call("wait"))
         await workshop.waiting.wait()
-        told: list[Any] = await asyncio.gather(me.call("wait"), return_exceptions=True)
+        told = await asyncio.gather(me.call("wait"), return_exceptions=True)
         workshop.gate.set()
         return [await first, *map(str, told), await me.call("wait")]
 
