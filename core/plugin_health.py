@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import structlog
 
 from core.ai_plugin_base import AIPluginBase
-from core.contracts.deliveries import Health
 from core.contracts.services import Clock
 from core.counted import counted
 from core.registry.component import OWN, Component, ComponentState
@@ -16,6 +15,7 @@ from core.registry.components import Registry
 from core.registry.switching import PluginSwitch
 from core.services.foreign import ForeignCalls, Raised
 from core.services.sync_or_async import invoke
+from core.services.told_health import told_health
 
 log = structlog.get_logger("rekku.plugins")
 
@@ -124,10 +124,8 @@ class PluginHealth:
         answer = await self._foreign.call(label, lambda: invoke(ask), ANSWER_S, component.name, counted=False)
         if isinstance(answer, Raised):
             return answer.sentence
-        health = answer.value
-        if not isinstance(health, Health):
-            return "it does not tell how it is"
-        return "" if health.ok else " ".join(filter(None, (health.detail, health.cure))) or "it is not well"
+        health = told_health(answer.value)
+        return "" if health.ok else health.sentence or "it is not well"
 
 
 def _tells(component: Component) -> bool:

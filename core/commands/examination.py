@@ -28,6 +28,7 @@ from core.services.foreign import Raised, Returned
 from core.services.mask import Masker
 from core.services.plugin_wishes import Wish
 from core.services.policy import read_rules
+from core.services.told_health import told_health
 from core.settings import Settings, on_loopback
 from core.storage import schema
 from core.storage.opening import database_of
@@ -244,7 +245,5 @@ def _answered(check: Check, answer: Returned[Health] | Raised) -> Check:
     """Return a check with the health that a component has told."""
     if isinstance(answer, Raised):
         return replace(check, state=FAILED, detail=answer.sentence)
-    health: object = answer.value  # what foreign code returns is what it says only as long as it is checked
-    if not isinstance(health, Health):
-        return replace(check, state=FAILED, detail="It does not tell how it is.")
+    health = told_health(answer.value)
     return replace(check, state=OK if health.ok else FAILED, detail=health.detail, cure=health.cure)

@@ -17,6 +17,7 @@ from core.services.database_watch import DatabaseWatch
 from core.services.foreign import Raised
 from core.services.loop_lag import LoopLag
 from core.services.question import Question
+from core.services.told_health import told_health
 
 PATIENCE_S = 2.0
 KEPT_S = 30.0
@@ -146,8 +147,7 @@ class Readiness:
         answer = await self._app.foreign.call(label, component.instance.health, LONGEST_ANSWER_S)
         if isinstance(answer, Raised):
             return Health(ok=False, detail=answer.sentence)
-        health: object = answer.value  # what foreign code returns is what it says only as long as it is checked
-        return health if isinstance(health, Health) else Health(ok=False, detail="It does not tell how it is.")
+        return told_health(answer.value)
 
     def _chained(self, parts: Iterable[Part]) -> Iterator[Part]:
         """Yield the parts, the engines that answer by default required unless another of them works."""

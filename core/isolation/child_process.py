@@ -163,7 +163,9 @@ class LivingChild:
             self._log.warning("a plugin logs too much", lines_left_out=missing)
         match args:
             case [str() as level, event, dict() as texts] if level in _LEVELS:
-                texts = {str(key)[:60]: value for key, value in texts.items() if key not in ("event", "plugin")}
+                texts = {
+                    str(key)[:60]: value for key, value in texts.items() if key not in ("event", "plugin", "self")
+                }
                 level = "error" if level == "exception" else level
                 self._log.bind(**dict(list(texts.items())[:30])).log(_NUMBERS[level], str(event))
 

@@ -87,7 +87,10 @@ def _decode(value: Json, depth: int) -> Any:
 def _made(kind: Json, rest: list[Json], depth: int) -> Any:
     match kind, rest:
         case "enum", [str() as name, value]:
-            return _known()[name](value)
+            cls = _known()[name]
+            if not issubclass(cls, enum.Enum):
+                raise CannotCross(f"{name} is no enum")
+            return cls(value)
         case "data", [str() as name, dict() as fields]:
             cls, hints = _known()[name], _hints(name)
             given = {key: _decode(item, depth - 1) for key, item in fields.items()}
@@ -151,7 +154,9 @@ def _fits(value: Any, hint: Any) -> bool:
     if not (isinstance(origin, type) and isinstance(value, origin)):
         return False
     if isinstance(value, Mapping):
-        return all(_fits(k, arguments[0]) and _fits(v, arguments[1]) for k, v in value.items())
+        return len(arguments) == 2 and all(
+            _fits(k, arguments[0]) and _fits(v, arguments[1]) for k, v in value.items()
+        )
     if isinstance(value, Collection | Sequence):
         if origin is tuple and arguments[-1:] != (...,):
             return len(value) == len(arguments) and all(map(_fits, value, arguments))

@@ -35,7 +35,9 @@ class RecordedEngine(EngineBase):
         return self._unused + len(self._left)
 
     async def complete(self, request: EngineRequest) -> EngineReply:
-        """Give the next reply; raises EngineUnavailable when the recording has none."""
+        """Give the next reply; raises EngineUnavailable where none is recorded, as of what plugins ask."""
+        if not request.catalogue and not request.actions:
+            raise EngineUnavailable("What is asked beside the turn's own steps is not recorded.", retryable=False)
         last = request.messages[-1] if request.messages else None
         corrects = last is not None and last.source is Source.CORRECTION
         while self._left and not corrects and self._left[0].step == self._step:

@@ -198,5 +198,8 @@ def _told(block: Block) -> Block:
 def _types(answer: object) -> set[str] | None:
     if not isinstance(answer, Iterable) or isinstance(answer, str | bytes | dict):
         return None
-    specs = list(answer)
+    try:
+        specs = list(answer)
+    except Exception:  # noqa: BLE001 - a generator of foreign code is foreign code too
+        return None
     return {spec.type for spec in specs} if all(isinstance(spec, ActionSpec) for spec in specs) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Sequence
 
@@ -107,7 +108,9 @@ class Observers:
                     subscription.offer(one)
 
     def subscribe(self, plugin: str, handler: SaidHandler, *, address: Address | None, timeout_s: float) -> HeardBy:
-        """Begin to tell a plugin; raises ValueError when it has too many subscriptions."""
+        """Begin to tell a plugin; raises ValueError for what is no time, or too many subscriptions."""
+        if not (math.isfinite(timeout_s) and timeout_s > 0):
+            raise ValueError(f"timeout_s is {timeout_s}: a call takes more than 0 seconds")
         if sum(one.plugin == plugin for one in self._subscriptions) >= MOST_OF_A_PLUGIN:
             raise ValueError(f"{plugin} has {MOST_OF_A_PLUGIN} subscriptions, which is the most.")
         subscription = HeardBy(self, plugin, handler, address, timeout_s)

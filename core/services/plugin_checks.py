@@ -12,6 +12,7 @@ from core.services.foreign import ForeignCalls, Raised
 from core.services.question import Question
 from core.services.slots import Slots
 from core.services.sync_or_async import invoke
+from core.services.told_health import told_health
 
 LONGEST_ANSWER_S = 10.0
 KEPT_S = 30.0
@@ -66,7 +67,6 @@ class PluginChecks:
             answer = await self._foreign.call(label, lambda: invoke(check.check), LONGEST_ANSWER_S, plugin)
             if isinstance(answer, Raised):
                 return Health(ok=False, detail=answer.sentence)
-            health: object = answer.value  # what foreign code returns is what it says only as long as it is checked
-            return health if isinstance(health, Health) else Health(ok=False, detail="It does not tell how it is.")
+            return told_health(answer.value)
 
         return Question(ask, clock=self._clock, patience_s=self._patience_s, kept_s=KEPT_S)

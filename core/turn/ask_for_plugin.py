@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 
@@ -70,6 +71,8 @@ class EnginesOfPlugin:
         if around is not None and around.under_way:
             raise EngineRefused(f"{self._plugin} asks an engine while a call of its kind is being made.")
         request = _request(messages, instructions, model, temperature, max_output_tokens)
+        if math.isnan(timeout_s):
+            raise EngineRefused("timeout_s is no number of seconds.", cure="Give seconds, as 60.0.")
         running = current_action.get(None)
         context = self._context(running, principal, env)
         if any(message.source is Source.FOREIGN for message in request.messages):

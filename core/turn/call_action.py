@@ -66,6 +66,7 @@ class CalledActions:
         self._catalogue = catalogue
         self._next = ledger.CALLED_FROM + position * ledger.CALLED_OF_ONE
         self._left = MOST_CALLS
+        self._under_way: set[str] = set()
         self._done = done
         self._only = only
 
@@ -73,6 +74,9 @@ class CalledActions:
         """Run an action inside of `running` and return its output; raises ActionFailed when it is not done."""
         entry = self._entry(running, plugin, type_)
         envelope = await self._validated(entry.spec, type_, payload)
+        if envelope.hash in self._under_way:
+            cure = "Call it again when it has ended: what it has returned is returned again."
+            raise ActionFailed(f"{type_} is being done with this payload already.", cure=cure)
         position, self._next = self._next, self._next + 1
         before = None if entry.spec.repeatable else self._done.get(envelope.hash)
         if before is not None:
@@ -85,7 +89,12 @@ class CalledActions:
             outcome = Outcome(status=OutcomeStatus.DENIED, reason=reason)
             action = await self._noted(running, position, envelope, entry.spec, outcome)
         else:
-            action = await self._performed(running, position, entry, envelope)
+            if not entry.spec.repeatable:
+                self._under_way.add(envelope.hash)
+            try:
+                action = await self._performed(running, position, entry, envelope)
+            finally:
+                self._under_way.discard(envelope.hash)
             if action.outcome.status in ledger.SETTLED:
                 self._done[envelope.hash] = action.outcome
         return _result(running, action)

@@ -11,6 +11,7 @@ import structlog
 from core.contracts.actions import Untrusted
 from core.contracts.hooks import TurnContext
 from core.contracts.inputs import Origin, Role
+from core.contracts.json import storable
 from core.contracts.slots import Mention
 from core.services.foreign import Behalf, Raised
 from core.services.sync_or_async import invoke
@@ -63,8 +64,8 @@ async def _resolved(context: TurnContext, env: TurnEnvironment, plugin: str, spe
         return None
     said = answer.value
     if isinstance(said, Untrusted):
-        return Untrusted(f"@{spec.name}: {said.text}")
-    return f"@{spec.name}: {said}" if isinstance(said, str) and said else None
+        return Untrusted(storable(f"@{spec.name}: {said.text}"))
+    return storable(f"@{spec.name}: {said}") if isinstance(said, str) and said else None
 
 
 def _without_code(text: str) -> str:

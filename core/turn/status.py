@@ -60,8 +60,14 @@ async def _segments(env: TurnEnvironment, behalf: Behalf) -> list[str]:
 
     async def line(plugin: str, segment: StatusSegment) -> str:
         label = f"status of {plugin}"
-        said = await env.foreign.call(label, lambda: invoke(segment.text), SEGMENT_S, plugin, behalf=behalf)
-        text = f"({said.sentence})" if isinstance(said, Raised) else str(said.value or "")
+
+        async def text_of() -> str:
+            return str(
+                await invoke(segment.text) or ""
+            )  # how a value of foreign code says itself is foreign code too
+
+        said = await env.foreign.call(label, text_of, SEGMENT_S, plugin, behalf=behalf)
+        text = f"({said.sentence})" if isinstance(said, Raised) else said.value
         short = _short(env, text)
         return f"**{plugin}**: {short}" if short else ""
 

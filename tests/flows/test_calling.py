@@ -51,6 +51,12 @@ class Caller(AIPluginBase):
         self.got = await self.work(self)
         return str(self.got)
 
+    @action(effect="external", permission="anyone", timeout_s=30, reads_outside=False)
+    async def do_at_length(self) -> str:
+        """Do something in the world that takes its time."""
+        self.got = await self.work(self)
+        return str(self.got)
+
     @hook("gather_context")
     async def look(self, turn: TurnContext) -> str:
         try:
@@ -86,6 +92,20 @@ async def test_the_output_comes_back_and_a_row_is_written(kit: RunningApp) -> No
     assert await statuses(kit) == [("do_read", "done"), ("look", "done"), ("message", "done")]
     rows = await kit.rows("SELECT principal, position FROM ledger WHERE action = 'look'")
     assert rows == [{"principal": "test:trainer", "position": 1000}]
+
+
+async def test_the_same_twice_at_once_is_done_once(kit: RunningApp) -> None:
+    async def twice(me: Caller) -> list[Any]:
+        first = asyncio.ensure_future(me.call("wait"))
+        await workshop.waiting.wait()
+        told = await asyncio.gather(me.call("wait"), return_exceptions=True)
+        workshop.gate.set()
+        return [await first, *map(str, told), await me.call("wait")]
+
+    workshop = plugin(kit, Workshop)
+    got = await do(kit, "do_at_length", twice)
+    assert workshop.done == ["wait"]
+    assert got == ["waited", "wait is being done with this payload already.", "waited"]
 
 
 async def test_outside_of_an_action_there_is_nobody_on_whose_behalf(kit: RunningApp) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +179,16 @@ async def test_filter_actions_takes_away_and_cannot_add() -> None:
         shown = {spec.type for spec in kit.engine.last.actions}
         assert "message" in shown
         assert not {"roll_dice", "forged"} & shown
+
+
+async def test_filter_actions_that_fails_halfway_takes_nothing_away() -> None:
+    def fail(turn: TurnContext, specs: Sequence[ActionSpec]) -> Iterator[ActionSpec]:
+        yield specs[0]
+        raise ValueError("no more")
+
+    async with running_app(engine=ScriptedEngine(message("ok")), plugins=[plugin("filter_actions", fail)]) as kit:
+        assert await kit.interface.ask("hello") == ["ok"]
+        assert "roll_dice" in {spec.type for spec in kit.engine.last.actions}
 
 
 async def test_before_and_after_llm_see_every_call_corrections_included() -> None:

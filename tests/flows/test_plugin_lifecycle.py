@@ -259,7 +259,14 @@ class Sickly(AIPluginBase):
         return self.health_now  # type: ignore[return-value]
 
 
-@pytest.mark.parametrize("ill", [Health(ok=False, detail="no server"), OSError("no server"), "no server"])
+@pytest.mark.parametrize(
+    "ill",
+    [
+        Health(ok=False, detail=["no server"]),  # type: ignore[arg-type]
+        OSError("no server"),
+        "no server",
+    ],
+)
 async def test_what_is_not_well_is_not_called_and_restarted_until_it_is(ill: Health | Exception | str) -> None:
     sickly = Sickly()
     async with running_app(plugins=[sickly]) as kit:

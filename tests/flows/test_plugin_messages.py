@@ -184,6 +184,9 @@ async def test_one_that_is_slow_or_raises_holds_up_no_turn_and_is_bounded(kit: R
 async def test_subscriptions_are_bounded_and_end_with_the_plugin() -> None:
     async with running_app(plugins=[Talker()]) as kit:
         messages, hear = talker(kit).context.messages, talker(kit).hear
+        for timeout_s in (0, float("nan")):
+            with pytest.raises(ValueError, match="timeout_s is"):
+                messages.subscribe(hear, timeout_s=timeout_s)
         for _ in range(20):
             messages.subscribe(hear)
         with pytest.raises(ValueError, match="20 subscriptions"):

@@ -14,7 +14,7 @@ import pytest
 from core.ai_plugin_base import AIPluginBase, action
 from core.commands.plugin_skeleton import how_to_test
 from core.commands.replay import told_of
-from core.contracts.errors import ActionFailed
+from core.contracts.errors import ActionFailed, EngineUnavailable
 from core.contracts.json import JsonObject
 from core.replay.comparison import Replay
 from core.replay.recording import NoRecording, Recording, read_recording
@@ -68,6 +68,29 @@ async def test_a_plugin_that_answers_otherwise_is_shown() -> None:
     assert "step 1, action 0" in difference
     assert "sky is blue" in difference
     assert "sky is green" in difference
+
+
+class Thinker(AIPluginBase):
+    """Asks the model by itself."""
+
+    @action(effect="read", permission="user")
+    async def think(self) -> str:
+        """Think."""
+        try:
+            return (await self.context.engines.ask("two and two")).text
+        except EngineUnavailable as error:
+            return str(error)
+
+
+async def test_what_a_plugin_asks_the_model_takes_none_of_the_replies_of_the_turn() -> None:
+    engine = ScriptedEngine(actions(("think", {})), "four", message("It is four."))
+    async with running_app(engine=engine, plugins=[Thinker()]) as kit:
+        assert await kit.interface.ask("think") == ["It is four."]
+        recording = await recorded(kit)
+    replayed = await replay_turn(recording, plugins=[Thinker()])
+    assert replayed.state == "complete"
+    assert "It is four." in replayed.sent.values()
+    assert "not recorded" in str(replayed.actions[0].output)
 
 
 class Counting(AIPluginBase):

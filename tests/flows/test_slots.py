@@ -68,6 +68,15 @@ async def test_a_mention_travels_with_its_message_alone() -> None:
         assert "`@shed`: A thing." in (await kit.interface.ask("/help"))[0]
 
 
+async def test_what_a_mention_brings_can_be_sent_to_every_engine() -> None:
+    engine = ScriptedEngine(otherwise=message("ok"))
+    async with running_app(engine=engine, plugins=[Filler()]) as kit:
+        fill(kit, "mentions", mention("half", "half \ud800"))
+        fill(kit, "mentions", mention("other", Untrusted("other \udfff")))
+        await kit.interface.ask("@half and @other")
+        assert told(engine).encode().count(b"\\ud") == 2
+
+
 async def test_a_mention_is_resolved_once_in_a_turn_and_from_the_words_as_they_came() -> None:
     asked: list[str] = []
 
@@ -132,6 +141,13 @@ async def test_what_a_mention_brings_from_outside_taints() -> None:
         assert await kit.rows("SELECT tainted FROM steps ORDER BY turn_id DESC LIMIT 1") == [{"tainted": 1}]
 
 
+class Speechless:
+    """Cannot say itself."""
+
+    def __str__(self) -> str:
+        raise ValueError("nothing to say")
+
+
 async def test_status_and_what_is_taken_back() -> None:
     async with running_app(plugins=[Filler()], engine=ScriptedEngine(otherwise=message("ok"))) as kit:
         fill(kit, "status", StatusSegment(text=lambda: "all\nis well " + "x" * 500))
@@ -140,10 +156,12 @@ async def test_status_and_what_is_taken_back() -> None:
             raise ValueError("the gauge is broken")
 
         fill(kit, "status", StatusSegment(text=broken))
+        fill(kit, "status", StatusSegment(text=Speechless))  # type: ignore[arg-type]
         (status,) = await kit.interface.ask("/status")
         assert "**filler**: all is well xxx" in status
         assert "x" * 300 not in status
         assert "the gauge is broken" in status
+        assert "nothing to say" in status
         await kit.interface.ask("/plugins disable filler")
         assert "filler" not in (await kit.interface.ask("/status"))[0]
 
@@ -166,6 +184,8 @@ async def test_checks_of_plugins_are_told_and_only_a_critical_one_makes_us_unrea
         fill(kit, "health", check("door", Health(ok=True, detail="It is open.", cure="Shut it.")))
         fill(kit, "health", check("window", ValueError("no")))
         fill(kit, "health", check("roof", "fine"))
+        fill(kit, "health", check("floor", Health(ok=[], detail=5)))  # type: ignore[arg-type]
+        fill(kit, "health", check("stairs", Health(ok=False, detail=Speechless())))  # type: ignore[arg-type]
         fill(kit, "health", HealthCheck(name="hangs", check=lambda: Health(ok=release.wait(60))))
         try:
             status, parts = await watch.ready()
@@ -178,6 +198,8 @@ async def test_checks_of_plugins_are_told_and_only_a_critical_one_makes_us_unrea
             "filler.door": ("ok", "It is open."),
             "filler.window": ("failed", "ValueError: no"),
             "filler.roof": ("failed", "It does not tell how it is."),
+            "filler.floor": ("failed", "5"),
+            "filler.stairs": ("failed", "It does not tell how it is."),
             "filler.hangs": ("failed", "It does not answer within 2 s."),
         }
         (text,) = await kit.interface.ask("/status")

@@ -120,6 +120,8 @@ def test_what_is_no_plain_data_does_not_go(value: Any) -> None:
         '{"$": ["data", "inputs.Role", {}]}',
         '{"$": ["enum", "inputs.Role", "king"]}',
         '{"$": ["enum", "inputs.Address", "t"]}',
+        '{"$": ["enum", "actions.Untrusted", {}]}',
+        '{"$": ["data", "strategies.StepPlan", {"actions": {"$": ["dict", [["$a", 1]]]}}]}',
         '{"$": ["time", "noon"]}',
         '{"$": ["dict", [[[], 1]]]}',
         '{"$": []}',
