@@ -47,7 +47,7 @@ def running(workshop: Workshop) -> Any:
 async def talk(kit: RunningApp, path: Path, said: bytes | None, *, drain_s: float = 60.0) -> list[Any]:
     """Give the interface a file, or `path` itself when nothing is said; return what it answers until it ends."""
     if said is not None:
-        path.write_bytes(said)
+        await asyncio.to_thread(path.write_bytes, said)
     out, write_fd = os.pipe()
     door: Any = kit.app.interface("mcp")
     serving = asyncio.create_task(door.run_stdio(os.open(path, os.O_RDONLY), write_fd, drain_s))
