@@ -18,6 +18,7 @@ from plugins.mcp.config import ServerConfig
 from plugins.mcp.foreign_text import LONGEST_REASON, one_line
 
 CONNECT_S = 30.0
+NO_MCP = "what it writes on its standard output is not MCP"
 LIST_S = 30.0
 FIRST_RETRY_S = 1.0
 LONGEST_RETRY_S = 60.0
@@ -55,6 +56,7 @@ class McpServer:
         self._told = told
         self._said = said
         self._last_words = ""
+        self._noise = ""
         self._client: Any = None
         self._lost = asyncio.Event()
         self._changed = asyncio.Event()
@@ -114,7 +116,7 @@ class McpServer:
         wait_s = FIRST_RETRY_S
         while not self._stopping.is_set():
             self._lost.clear()
-            self._last_words = ""
+            self._last_words = self._noise = ""
             listed = False
             try:
                 async with AsyncExitStack() as stack:
@@ -122,6 +124,7 @@ class McpServer:
                         client = await stack.enter_async_context(self._made())
                         tools = await _all_tools(client)
                     self._client, self.reason, listed = client, "", True
+                    self._noise = ""  # words of greeting, then
                     wait_s = FIRST_RETRY_S
                     stack.callback(self._gone)
                     await self._told(self, tools)
@@ -179,6 +182,9 @@ class McpServer:
                     self._changed.set()
 
     async def _notified(self, message: Any) -> None:
+        if isinstance(message, Exception) and self.config.command and not self.connected:
+            self._noise = NO_MCP
+            self.reason = NO_MCP
         if getattr(message, "method", "") == "notifications/tools/list_changed":
             self._changed.set()
 
@@ -195,7 +201,8 @@ class McpServer:
             what = f"no answer in {CONNECT_S:g} s"
         else:
             what = one_line(f"{type(error).__name__}: {error}", LONGEST_REASON)
-        self.reason = f"{what} ({self._last_words})" if self._last_words else what
+        hint = self._last_words or self._noise
+        self.reason = f"{what} ({hint})" if hint else what
 
     @staticmethod
     async def _first_of(*waits: Awaitable[Any]) -> None:

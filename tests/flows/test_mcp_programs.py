@@ -110,6 +110,13 @@ async def test_a_program_that_is_not_there_is_told_of() -> None:
         assert "/no/such/program: No such file" in health.detail
 
 
+async def test_a_program_that_speaks_no_mcp_is_told_of() -> None:
+    async with running_app(**configured(lab={"command": "/bin/echo", "args": ["garbage"]})) as kit:
+        health = await plugin(kit).health()
+        assert not health.ok
+        assert "on its standard output is not MCP" in health.detail
+
+
 async def test_rekku_mcp_serves_its_actions(tmp_path: Path) -> None:
     home = tmp_path / "home"
     environment = {"REKKU_HOME": str(home), "TRAINER_IDS": "mcp:desk", "REKKU_ENGINE": "offline"}
