@@ -32,7 +32,7 @@ AsTest = Annotated[
 def replay(turn: TurnNumber, pytest: AsTest = None, as_json: AsJson = False) -> None:
     """Run a recorded turn again, and show what differs today.
 
-    The model is not asked: its replies are those that it gave then. Nothing outside is touched and
+    The model is not asked: its replies are those that it gave then. No action touches the outside and
     nothing is kept: external actions are answered with what became of them then. Works beside a running process. The
     exit status is 0 when all was done as it was, 1 when something differs; what reading actions return may differ.
     """
