@@ -170,7 +170,7 @@ class RunningPlugins:
         return component is not None and component.source == OWN
 
     def _blocked(self, block: Block) -> None:
-        if block.owner:
+        if block.owner and not self._is_own(block.owner):
             self._rest.begin(block)
             self.strikes.blocked(block)
 
@@ -180,8 +180,7 @@ class RunningPlugins:
         if seconds < self.settings.watchdog.block_s:
             return
         log.warning("a transaction took long", plugin=owner, seconds=round(seconds, 2), where=where)
-        if not self._is_own(owner):
-            self._blocked(Block(owner=owner, seconds=seconds, call="", where=where, what="It held a transaction"))
+        self._blocked(Block(owner=owner, seconds=seconds, call="", where=where, what="It held a transaction"))
 
     def _abandoned(self, thread: int, function: Callable[..., Any]) -> None:
         """Name whose function holds the database in a thread of its own that cannot be ended."""

@@ -23,6 +23,7 @@ from core.commands.stored import may_exist, opened
 from core.commands.terminal_text import typed
 from core.contracts.deliveries import Health
 from core.contracts.errors import EngineError, RekkuError
+from core.counted import counted
 from core.services.engines import EngineHandle, Engines
 from core.services.foreign import Raised, Returned
 from core.services.mask import Masker
@@ -145,9 +146,7 @@ def _policy(settings: Settings) -> Check:
         count = len(read_rules(settings.policy_rules))
     except RekkuError as error:
         return Check(area="policy", name="rules", state=FAILED, detail=str(error), cure=error.cure)
-    return Check(
-        area="policy", name="rules", state=OK, detail=f"{count} rule{'' if count == 1 else 's'} of your own."
-    )
+    return Check(area="policy", name="rules", state=OK, detail=f"{counted(count, 'rule')} of your own.")
 
 
 def _health(settings: Settings) -> Check:

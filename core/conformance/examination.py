@@ -142,7 +142,6 @@ class _Examination:
         )
         effects = {method: spec.effect for spec in specs if (method := _methods(instance).get(spec.type))}
         source_checks.check_effects_in_source(self._trees, effects, self._found)
-        hook_checks.check_signatures(component.hooks, self._trees, self._found)
         check_events(component.handlers, self._found)
 
     async def _check_life(self, app: App, component: Component, *, run_reads: bool) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import asyncio
-import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -18,7 +17,6 @@ from core.contracts.hooks import HOOKS, Block, HookKind, Intercept, SessionView,
 from core.contracts.inputs import Address, Input, InputKind, Origin, Principal, Role
 from core.contracts.outcomes import Outcome, OutcomeStatus
 from core.counted import counted
-from core.registry.declared_hooks import hook_parameters
 from core.services.foreign import CANCEL_GRACE_S, ForeignCalls, Raised
 from core.services.hooks import HOOK_TIMEOUT_S, MAY_BLOCK, MAY_INTERCEPT, HookBinding
 from core.services.sync_or_async import invoke
@@ -58,25 +56,6 @@ def sample_arguments(hook: str, specs: Sequence[ActionSpec]) -> tuple[Any, ...]:
         "before_delivery": (Delivery(address=ADDRESS, text=TEXT),),
     }
     return (TURN, *arguments[hook])
-
-
-def check_signatures(bindings: Sequence[HookBinding], trees: Mapping[str, ast.Module], found: Findings) -> None:
-    """Every hook takes what it is called with."""
-    for binding in bindings:
-        if binding.injects is not None:
-            continue
-        arguments = sample_arguments(binding.hook, ())
-        try:
-            inspect.signature(binding.call).bind(*arguments)
-        except (TypeError, ValueError):
-            names = ", ".join(hook_parameters(binding.hook))
-            found.fail(
-                "hooks",
-                f"{binding.method}{inspect.signature(binding.call)} does not fit the hook {binding.hook}, which is "
-                f"called with {len(arguments)} arguments.",
-                f"Write async def {binding.method}(self, {names}).",
-                line_of(trees, binding.method),
-            )
 
 
 async def check_answers(

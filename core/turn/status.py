@@ -8,6 +8,7 @@ from core.contracts.actions import ActionContext
 from core.contracts.inputs import Input, InputKind
 from core.contracts.prompts import Prompt
 from core.contracts.slots import StatusSegment
+from core.counted import counted
 from core.services import history, inbox, ledger, outbox
 from core.services.foreign import Behalf, Raised
 from core.services.sync_or_async import invoke
@@ -49,7 +50,7 @@ async def status_text(env: TurnEnvironment, lane: str, ctx: ActionContext) -> st
     lines += [
         "",
         f"**Waiting**: {waiting - 1} in the inbox, {letters.get('waiting', 0) + letters.get('sending', 0)} in the "
-        f"outbox; {dead} dead letter{'' if dead == 1 else 's'}.",
+        f"outbox; {counted(dead, 'dead letter')}.",
     ]
     return "\n".join(lines)
 
@@ -62,9 +63,8 @@ async def _segments(env: TurnEnvironment, behalf: Behalf) -> list[str]:
         label = f"status of {plugin}"
 
         async def text_of() -> str:
-            return str(
-                await invoke(segment.text) or ""
-            )  # how a value of foreign code says itself is foreign code too
+            # How a value of foreign code says itself is foreign code too.
+            return str(await invoke(segment.text) or "")
 
         said = await env.foreign.call(label, text_of, SEGMENT_S, plugin, behalf=behalf)
         text = f"({said.sentence})" if isinstance(said, Raised) else said.value
