@@ -7,7 +7,6 @@ import os
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import Any
 
 import structlog
 
@@ -22,13 +21,13 @@ from core.engine_base import EngineBase
 from core.engine_choice import choose_engines
 from core.interface_base import InterfaceBase
 from core.isolation.host import IsolationHost
-from core.ownership import ALL_DUTIES, Duty, Ownership
+from core.ownership import ALL_DUTIES, Duty, Ownership, expire_leases
 from core.registry.components import Registry
 from core.registry.discovery import Found, discover, given
 from core.registry.missing_guards import missing_guards
 from core.running_plugins import RunningPlugins
 from core.served_interfaces import ServedInterfaces
-from core.services import inbox, moved_chats, outbox, reminders
+from core.services import inbox, moved_chats, reminders
 from core.services.budgets import budgets_of
 from core.services.clock import SystemClock
 from core.services.engines import Engines
@@ -131,6 +130,7 @@ class App:
             clock=self.clock,
             masker=self.masker,
             keep=self.kept_events.add if settings.events.keep else lambda record: None,
+            rehearsal=rehearsal is not None,
         )
         self.host = ComponentHost(
             settings=settings,
@@ -139,6 +139,7 @@ class App:
             schedule=self.schedule,
             foreign=self.foreign,
             bus=self.events,
+            rehearsal=rehearsal,
             registry=lambda: self.registry,
             env=self._started_env,
         )
@@ -256,7 +257,7 @@ class App:
         self._stack.push_async_callback(self.database.stop)
         await schema.upgrade(self.database)
         if (gone := self._ownership.predecessors) is not None:
-            await self.database.transact(lambda conn: _expire_leases(conn, gone), durable=False)
+            await self.database.transact(lambda conn: expire_leases(conn, gone), durable=False)
         self._stack.push_async_callback(self._cancel_jobs)
         self.events.post("config.loaded", told_settings(settings))
         await self.plugins.control.begin()
@@ -343,7 +344,7 @@ class App:
             schedule=self.schedule,
             wake_schedule=lambda: self.schedule_keeper.wake(),
             summarize=Summaries(lambda: self.env, self._own).soon,
-            observers=Observers(self.foreign),
+            observers=Observers(self.foreign, told=self._rehearsal is None),
             reached=self._reached,
             figures=self.figures,
             rehearsal=self._rehearsal,
@@ -392,8 +393,3 @@ class App:
             task.cancel()
         await asyncio.gather(*self._jobs, return_exceptions=True)
         await self.host.release_all()
-
-
-def _expire_leases(conn: Any, owner: str) -> None:
-    inbox.expire_leases(conn, owner)
-    outbox.expire_leases(conn, owner)

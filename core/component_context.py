@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +24,7 @@ from core.services.background_tasks import BackgroundTasks
 from core.services.events import EventBus
 from core.services.foreign import ForeignCalls
 from core.services.keyvalue import StoredKeyValues
+from core.services.nothing_begun import JobsNotBegun, LeftOut, SidecarsNotStarted, TasksNotBegun
 from core.services.sidecars import SidecarsOfPlugin
 from core.services.slots import Slots
 from core.turn.ask_for_plugin import EnginesOfPlugin
@@ -38,7 +39,10 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True)
 class ComponentContext:
-    """A `PluginContext`; interfaces and engines get the same."""
+    """A `PluginContext`; interfaces and engines get the same.
+
+    left_out: is told of what a plugin would set going by itself where that is not to be; None: all of it is begun.
+    """
 
     kind: str
     name: str
@@ -53,7 +57,7 @@ class ComponentContext:
     env: Callable[[], TurnEnvironment]
     foreign: ForeignCalls
     slots: Slots
-    _tasks: BackgroundTasks = field(default_factory=BackgroundTasks)
+    left_out: LeftOut | None = None
     _released: bool = False
 
     @cached_property
@@ -94,14 +98,29 @@ class ComponentContext:
         """The component's part in the conversations."""
         return MessagesOfPlugin(self.name, self.env)
 
+    @property
+    def rehearsal(self) -> bool:
+        """Whether nothing outside may be touched."""
+        return self.left_out is not None
+
     @cached_property
-    def jobs(self) -> JobsOfPlugin:
+    def jobs(self) -> JobsOfPlugin | JobsNotBegun:
         """Background jobs: a handle at once, an event at the end."""
+        if self.left_out is not None:
+            return JobsNotBegun(self.name, self.left_out)
         return JobsOfPlugin(self.name, self.foreign, self.bus)
 
     @cached_property
-    def _sidecars(self) -> SidecarsOfPlugin:
-        return SidecarsOfPlugin(self.name, self.log)
+    def _sidecars(self) -> SidecarsOfPlugin | SidecarsNotStarted:
+        return (
+            SidecarsOfPlugin(self.name, self.log)
+            if self.left_out is None
+            else SidecarsNotStarted(self.name, self.left_out)
+        )
+
+    @cached_property
+    def _tasks(self) -> BackgroundTasks | TasksNotBegun:
+        return BackgroundTasks() if self.left_out is None else TasksNotBegun()
 
     @property
     def sidecar(self) -> StartSidecar:

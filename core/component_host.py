@@ -19,6 +19,7 @@ from core.services.schedule import StoredSchedule
 from core.services.slots import Slots
 from core.settings import Settings
 from core.turn.environment import TurnEnvironment
+from core.turn.rehearse import Rehearsal
 
 
 class ComponentHost:
@@ -33,10 +34,14 @@ class ComponentHost:
         schedule: StoredSchedule,
         foreign: ForeignCalls,
         bus: EventBus,
+        rehearsal: Rehearsal | None,
         registry: Callable[[], Registry],
         env: Callable[[], TurnEnvironment],
     ) -> None:
-        """registry: that of the app, which is built later. env: what turns work with, once the app has started."""
+        """registry: that of the app, which is built later. env: what turns work with, once the app has started.
+
+        rehearsal: see `App`.
+        """
         self._home = settings.home
         self._timezone = settings.timezone
         self._clock = clock
@@ -44,6 +49,7 @@ class ComponentHost:
         self._foreign = foreign
         self._schedule = schedule
         self._bus = bus
+        self._rehearsal = rehearsal
         self._registry = registry
         self._env = env
         self._contexts: dict[tuple[str, str], ComponentContext] = {}
@@ -68,6 +74,7 @@ class ComponentHost:
             foreign=self._foreign,
             slots=self.slots,
             shared_services=self.services,
+            left_out=self._rehearsal.left_out if self._rehearsal is not None and kind == "plugin" else None,
         )
         self._contexts[kind, name] = context
         return context
@@ -97,5 +104,5 @@ class ComponentHost:
             },
         )
         if component.kind == "plugin":
-            active = component.state is ComponentState.ACTIVE
+            active = component.state is ComponentState.ACTIVE and self._rehearsal is None
             self.periodic.add(component.name, jobs_of(component.instance) if active else [])

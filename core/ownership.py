@@ -9,8 +9,10 @@ import platform
 import secrets
 from collections.abc import Collection, Iterator
 from enum import StrEnum
+from typing import Any
 
 from core.contracts.errors import HomeInUse
+from core.services import inbox, outbox
 from core.settings import Settings
 from core.storage.home_lock import HomeLock
 
@@ -75,3 +77,9 @@ class Ownership:
         lock = HomeLock(self._settings.home, name)
         lock.take()
         stack.callback(lock.release)
+
+
+def expire_leases(conn: Any, predecessors: str) -> None:
+    """Void the leases of those that ran in this place before. conn: of a write transaction."""
+    inbox.expire_leases(conn, predecessors)
+    outbox.expire_leases(conn, predecessors)

@@ -31,9 +31,12 @@ def dry_home(settings: Settings) -> Iterator[Settings]:
 
 
 def shown_rehearsal(masked: Callable[[str], str]) -> Rehearsal:
-    """Return what shows each action that would be run on standard output. masked: hides secrets in a text."""
+    """Return what shows on standard output what would be run, and what plugins would set going.
+
+    masked: hides secrets in a text.
+    """
 
     def tell(what: str, envelope: ActionEnvelope) -> None:
         say(on_one_line(masked(f"(dry run) {what}: {envelope.type} {compact(envelope.payload)}")))
 
-    return Rehearsal(tell=tell)
+    return Rehearsal(tell=tell, left_out=lambda what: say(on_one_line(masked(f"(dry run) would be started: {what}"))))

@@ -107,6 +107,8 @@ class PluginContext(Protocol):
     """What a started plugin is given as `self.context`.
 
     name: the plugin's own. data_directory: exists, for files of its own. timezone: the installation's IANA zone.
+    rehearsal: whether this is a replay or a dry run: nothing outside may be touched, so jobs, sidecars, background
+    tasks and subscribers are not begun, and `start` is to leave out what it would set going in another way.
     """
 
     @property
@@ -119,6 +121,8 @@ class PluginContext(Protocol):
     def clock(self) -> Clock: ...
     @property
     def timezone(self) -> str: ...
+    @property
+    def rehearsal(self) -> bool: ...
     @property
     def kv(self) -> KeyValueStore: ...
     @property

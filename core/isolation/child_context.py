@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ from core.isolation.child_storage import ChildKeyValues, ChildSchedule
 from core.isolation.outside import Outside, cannot_cross
 from core.isolation.peer import Peer
 from core.services.background_tasks import BackgroundTasks
+from core.services.nothing_begun import SidecarsNotStarted, TasksNotBegun
 from core.services.sidecars import SidecarsOfPlugin
 
 if TYPE_CHECKING:
@@ -57,16 +58,16 @@ class ChildClock:
 
 @dataclass(kw_only=True)
 class ChildContext:
-    """A `PluginContext` over there. home: where its data directory is to be."""
+    """A `PluginContext` over there. directory: where its data directory is to be."""
 
     name: str
     directory: Path
     timezone: str
+    rehearsal: bool
     peer: Peer
     clock: ChildClock
     functions: ChildFunctions
     declarations: Callable[[], Awaitable[Json]]
-    _tasks: BackgroundTasks = field(default_factory=BackgroundTasks)
 
     @cached_property
     def log(self) -> FilteringBoundLogger:
@@ -121,8 +122,17 @@ class ChildContext:
         return ChildJobs(self.name, self.peer, self.functions)
 
     @cached_property
-    def _sidecars(self) -> SidecarsOfPlugin:
-        return SidecarsOfPlugin(self.name, self.log)
+    def _sidecars(self) -> SidecarsOfPlugin | SidecarsNotStarted:
+        return (
+            SidecarsNotStarted(self.name, self._left_out) if self.rehearsal else SidecarsOfPlugin(self.name, self.log)
+        )
+
+    @cached_property
+    def _tasks(self) -> BackgroundTasks | TasksNotBegun:
+        return TasksNotBegun() if self.rehearsal else BackgroundTasks()
+
+    def _left_out(self, what: str) -> None:
+        self.peer.tell("left_out", what)
 
     @property
     def sidecar(self) -> StartSidecar:

@@ -82,6 +82,8 @@ class Holdings:
                 self._begin(context, id_, number, job, timeout_s)
             case "job_cancel", [str() as id_] if id_ in self._jobs:
                 self._jobs[id_].cancel()
+            case "left_out", [str() as what] if context.left_out is not None:
+                context.left_out(what)
             case "contribute", [str() as slot, dict() as form, int() as number]:
                 context.contribute(slot, self._slot(slot, form, number))
 
@@ -114,7 +116,9 @@ class Holdings:
             self._child.peer.tell("job_ended", id_, JobState.FAILED, None, str(error))
             raise
         self._jobs[id_] = job
-        if job.task is not None:
+        if job.task is None:
+            self._job_ended(job)
+        else:
             job.task.add_done_callback(lambda task: self._job_ended(job))
 
     def _job_ended(self, job: StartedJob) -> None:

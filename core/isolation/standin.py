@@ -250,8 +250,8 @@ class IsolatedPlugin(BringsJobs):
         if child is None:
             raise RekkuError(f"{self.name} is disabled.")
         if self.context is not None:
-            directory, timezone = _directory(self.context), self.context.timezone
-            await child.call("context", self.name, str(directory), timezone, self._clock.now_ms())
+            directory, told = str(_directory(self.context)), self.context
+            await child.call("context", self.name, directory, told.timezone, self._clock.now_ms(), told.rehearsal)
         return child
 
     @property

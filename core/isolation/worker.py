@@ -146,12 +146,13 @@ class Worker:
             return {"name": loading.name, "enabled": False}
         return {"name": loading.name, "enabled": True, **self._declared()}
 
-    async def do_context(self, name: str, directory: str, timezone: str, now_ms: int) -> None:
+    async def do_context(self, name: str, directory: str, timezone: str, now_ms: int, rehearsal: bool) -> None:
         self._clock.tell(now_ms)
         self._context = ChildContext(
             name=name,
             directory=Path(directory),
             timezone=timezone,
+            rehearsal=rehearsal,
             peer=self.peer,
             clock=self._clock,
             functions=self._functions,

@@ -83,18 +83,29 @@ class EventCalls:
     """Calls handlers, one that misbehaves like any other."""
 
     def __init__(
-        self, handlers: EventHandlers, foreign: ForeignCalls, clock: Clock, mask: Callable[[str], str]
+        self,
+        handlers: EventHandlers,
+        foreign: ForeignCalls,
+        clock: Clock,
+        mask: Callable[[str], str],
+        *,
+        rehearsal: bool = False,
     ) -> None:
+        """rehearsal: whether nothing outside may be touched: those plugins that just hear of things are not told."""
         self._handlers = handlers
         self._foreign = foreign
         self._clock = clock
         self._mask = mask
+        self._rehearsal = rehearsal
         self._late: dict[str, _Lateness] = {}
 
     async def call(self, binding: HandlerBinding, passage: Passage) -> Returned[Any] | Raised | None:
         """Call a handler if the event concerns it; None: it was not called. What it answers fits its stage."""
         if not self._handlers.still(binding):
             passage.note(binding, HandlerEnd.NOT_IN_USE)
+            return None
+        if self._rehearsal and binding.owner and binding.stage is EventStage.HANDLE and not passage.answers:
+            passage.note(binding, HandlerEnd.PASSED_OVER, "This is a dry run.")
             return None
         lateness = self._late.get(binding.label)
         if lateness is not None and lateness.rests_until > self._clock.monotonic():

@@ -65,12 +65,16 @@ class EventBus:
         masker: Masker,
         keep: Callable[[EventRecord], None] = lambda record: None,
         most_waiting: int = MOST_WAITING,
+        rehearsal: bool = False,
     ) -> None:
-        """declared, in_use: see `EventHandlers`. keep: see `EventHistory`. most_waiting: events of the core."""
+        """declared, in_use: see `EventHandlers`. keep: see `EventHistory`. most_waiting: events of the core.
+
+        rehearsal: see `EventCalls`.
+        """
         self.handlers = EventHandlers(declared, in_use)
         self.history = EventHistory(keep)
         self.lost = 0
-        self._calls = EventCalls(self.handlers, foreign, clock, masker.text)
+        self._calls = EventCalls(self.handlers, foreign, clock, masker.text, rehearsal=rehearsal)
         self._clock = clock
         self._masker = masker
         self._waiting: deque[tuple[Event, str, str]] = deque()

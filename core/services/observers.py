@@ -91,17 +91,21 @@ class HeardBy:
 class Observers:
     """All subscriptions of one app."""
 
-    def __init__(self, foreign: ForeignCalls) -> None:
+    def __init__(self, foreign: ForeignCalls, *, told: bool = True) -> None:
+        """told: whether they are told of anything; where nothing outside may be touched they are not."""
         self.foreign = foreign
+        self._told = told
         self._subscriptions: list[HeardBy] = []
 
     @property
     def listening(self) -> bool:
         """Whether anybody hears anything."""
-        return bool(self._subscriptions)
+        return self._told and bool(self._subscriptions)
 
     def publish(self, said: Sequence[Said]) -> None:
         """Tell of what was said; never waits."""
+        if not self._told:
+            return
         for subscription in self._subscriptions:
             for one in said:
                 if subscription.address in (None, one.address):

@@ -198,6 +198,12 @@ class RunningSidecar:
                     printing.cancel()
 
 
+def check_argv(argv: Sequence[str]) -> None:
+    """Raise ValueError for what is no command."""
+    if isinstance(argv, str) or not argv or not all(isinstance(word, str) for word in argv):
+        raise ValueError('argv is the program and its arguments, as ["server", "--port", "8080"]')
+
+
 def _signal(process: Process, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)
@@ -232,8 +238,7 @@ class SidecarsOfPlugin:
     ) -> RunningSidecar:
         """Start a program and keep it going; see `core.contracts.services.PluginContext.sidecar`."""
         self._may_begin()
-        if isinstance(argv, str) or not argv or not all(isinstance(word, str) for word in argv):
-            raise ValueError('argv is the program and its arguments, as ["server", "--port", "8080"]')
+        check_argv(argv)
         if len(self._sidecars) >= MOST_SIDECARS:
             raise RekkuError(f"{self._plugin} has {MOST_SIDECARS} sidecars, which is the most.")
         sidecar = RunningSidecar(name, Launch(argv=tuple(argv), env=dict(env or {}), cwd=cwd), self._log)

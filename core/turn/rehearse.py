@@ -25,13 +25,14 @@ class Rehearsal:
     outcomes: what became of actions when it was for real, by their hash. asks: whether what needs an approval is put
     to who may give it; otherwise it is told as well. answered: collects the hashes of those that were answered from
     `outcomes`. tell: is told of each action that would be run or asked for, and of each that was done where nothing
-    is kept.
+    is kept. left_out: is told of each thing that a plugin would set going by itself.
     """
 
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
     asks: bool = False
     answered: set[str] = field(default_factory=set)
     tell: Callable[[str, ActionEnvelope], None] = lambda what, envelope: None
+    left_out: Callable[[str], None] = lambda what: None
 
     def in_place_of(self, spec: ActionSpec, envelope: ActionEnvelope) -> Outcome | None:
         """Return what an action is answered with, None when it may run: it reads, or writes to the database alone."""
