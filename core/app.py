@@ -322,7 +322,11 @@ class App:
             people=people,
             masker=self.masker,
             outgoing=Outgoing(
-                interfaces=lambda: self._served.running, hooks=self.hooks, foreign=self.foreign, masker=self.masker
+                interfaces=lambda: self._served.running,
+                hooks=self.hooks,
+                foreign=self.foreign,
+                masker=self.masker,
+                slots=self.host.slots,
             ),
             tokens=TokenEstimate(),
             budget_tokens=Budget(

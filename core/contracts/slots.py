@@ -61,6 +61,20 @@ class Gauge:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MessageRenderer:
+    """How a fenced block of a message is shown: one that begins with ```` ```NAME ````.
+
+    name: the word after the fence: a-z, 0-9 and _. render: called with the turn and what stands in the block, with or
+    without async, within 5 seconds; what it returns, CommonMark of 32,768 characters at most, is sent in place of the
+    block; None leaves it as it is. interfaces: the names of those where it is done; none are all.
+    """
+
+    name: str
+    render: Callable[[TurnContext, str], str | Awaitable[str | None] | None]
+    interfaces: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CommandGroup:
     """Commands of a plugin's own, `rekku NAME …`, which `AIPluginBase.command_groups` returns.
 
@@ -74,7 +88,13 @@ class CommandGroup:
     run: Callable[..., object] | Mapping[str, Callable[..., object]]
 
 
-SlotSpec: TypeAlias = StatusSegment | Mention | HealthCheck | Gauge
+SlotSpec: TypeAlias = StatusSegment | Mention | HealthCheck | Gauge | MessageRenderer
 
-SLOTS: Mapping[str, type] = {"status": StatusSegment, "mentions": Mention, "health": HealthCheck, "metrics": Gauge}
+SLOTS: Mapping[str, type] = {
+    "status": StatusSegment,
+    "mentions": Mention,
+    "health": HealthCheck,
+    "metrics": Gauge,
+    "renderers": MessageRenderer,
+}
 """Every slot that `contribute` fills, and the form of what fills it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from core.contracts.slots import Gauge, HealthCheck, Mention, SlotSpec, StatusSegment
+from core.contracts.slots import Gauge, HealthCheck, Mention, MessageRenderer, SlotSpec, StatusSegment
 from core.isolation.child_functions import ChildFunctions
 from core.isolation.peer import Peer
 from core.near_names import suggestion
@@ -37,4 +37,7 @@ class ChildSlots:
             case Gauge():
                 number = self.functions.keep(spec.read, spec.name)
                 form = {"name": spec.name, "description": spec.description}
+            case MessageRenderer():
+                number = self.functions.keep(spec.render, spec.name)
+                form = {"name": spec.name, "interfaces": list(spec.interfaces)}
         self.peer.tell("contribute", slot, form, number)

@@ -18,7 +18,7 @@ from core.contracts.messages import Said
 from core.contracts.messages import Subscription as Hearing
 from core.contracts.processes import JobState
 from core.contracts.services import Clock
-from core.contracts.slots import Gauge, HealthCheck, Mention, SlotSpec, StatusSegment
+from core.contracts.slots import Gauge, HealthCheck, Mention, MessageRenderer, SlotSpec, StatusSegment
 from core.event_conditions import condition_from_data
 from core.isolation.child_process import LivingChild
 from core.services.background_jobs import StartedJob
@@ -135,6 +135,10 @@ class Holdings:
             return Mention(name=name, description=description, resolve=run, permission=permission)
         if slot == "health":
             return HealthCheck(name=name, check=run, critical=form.get("critical") is True)
+        if slot == "renderers":
+            interfaces = form.get("interfaces")
+            only = tuple(map(str, interfaces)) if isinstance(interfaces, list) else ()
+            return MessageRenderer(name=name, render=run, interfaces=only)
         return Gauge(name=name, description=description, read=run)
 
     async def _run(self, number: int, *args: Any) -> Any:

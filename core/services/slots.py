@@ -9,7 +9,7 @@ from typing import TypeVar, cast
 
 from core.contracts.actions import Permission
 from core.contracts.errors import DeclarationError
-from core.contracts.slots import SLOTS, Gauge, HealthCheck, Mention, SlotSpec
+from core.contracts.slots import SLOTS, Gauge, HealthCheck, Mention, MessageRenderer, SlotSpec
 
 T = TypeVar("T")
 
@@ -17,7 +17,9 @@ MOST_OF_A_PLUGIN = 50
 _MENTION = re.compile(r"[^\W_][\w-]{0,39}")
 _LOWER = re.compile(r"[a-z][a-z0-9_]{0,60}")
 DECLARED = {"commands": "Return it from `command_groups`: the command line does not start the plugin."}
-NAMED = Mention | Gauge | HealthCheck
+NAMED = Mention | Gauge | HealthCheck | MessageRenderer
+OF_ALL = ("mentions", "renderers")
+"""Slots in which a name is there once among all plugins."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,9 +72,13 @@ class Slots:
             raise DeclarationError(
                 f"{owner}: {spec.permission!r} is no permission.", cure=f"Use one of {', '.join(Permission)}."
             )
+        if isinstance(spec, MessageRenderer) and not isinstance(spec.interfaces, tuple):
+            raise DeclarationError(
+                f"{owner}: the interfaces of {spec.name} are no tuple.", cure='Write interfaces=("telegram",).'
+            )
         for other in self._filled:
             same = isinstance(other.spec, NAMED) and other.spec.name.casefold() == spec.name.casefold()
-            if other.slot == slot and same and (slot == "mentions" or other.owner == owner):
+            if other.slot == slot and same and (slot in OF_ALL or other.owner == owner):
                 whose = "its own" if other.owner == owner else other.owner
                 raise DeclarationError(
                     f"{owner}: {spec.name} in {slot} is {whose} already.", cure="Give it another name."

@@ -347,4 +347,6 @@ class Dispatcher:
                         durable=False,
                     )
                 except StorageError as error:
+                    if self._held.get(turn.lease.input_id) is not turn:
+                        continue  # it has ended meanwhile, and its input with it
                     log.warning("a lease could not be renewed", turn=turn.id, error=str(error))

@@ -1,4 +1,5 @@
-"""From a delivery to the rows of the outbox: the hook that sees every message, and the interface's pure render."""
+"""From a delivery to the rows of the outbox: the hook that sees every message, blocks that plugins render, and the
+interface's own pure render."""
 
 from __future__ import annotations
 
@@ -13,6 +14,8 @@ from core.own_thread import in_own_thread
 from core.services.foreign import ForeignCalls, Raised
 from core.services.hooks import HookRunner
 from core.services.mask import Masker
+from core.services.slots import Slots
+from core.turn.render_blocks import render_blocks
 from core.turn.stages.check_delivery import malformed_delivery, malformed_parts
 
 RENDER_DEADLINE_S = 10.0
@@ -27,6 +30,7 @@ class Outgoing:
     hooks: HookRunner
     foreign: ForeignCalls
     masker: Masker
+    slots: Slots
 
     async def prepare(self, turn: TurnContext, delivery: Delivery) -> list[tuple[Part, float]]:
         """Return the parts of a delivery with their time to live in seconds; raises CannotDeliver."""
@@ -36,7 +40,7 @@ class Outgoing:
             raise CannotDeliver(f"The message was held back: {reason}")
         if wrong := malformed_delivery(changed):
             raise CannotDeliver(f"The message is no message: {wrong}.")
-        text = self.masker.text(changed.text)
+        text = self.masker.text(await render_blocks(turn, changed, self.slots, self.foreign))
         final = (
             changed
             if text == changed.text

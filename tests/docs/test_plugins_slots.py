@@ -51,6 +51,14 @@ async def test_the_pantry(tmp_path: Path) -> None:
         assert (check.name, check.health.ok, check.critical) == ("pantry.jam", True, False)
 
 
+async def test_the_bars(tmp_path: Path) -> None:
+    place(tmp_path, "slots.md", "Bars")
+    engine = ScriptedEngine(message("Sold:\n\n```bars\ntea 3\n```"))
+    async with running_app(home=tmp_path, engine=engine) as kit:
+        assert await kit.interface.ask("what was sold?") == ["Sold:\n\n- tea: ###"]
+        assert "a fenced block of the language bars" in str(engine.last)
+
+
 async def test_the_baker(tmp_path: Path) -> None:
     place(tmp_path, "processes.md", "Baker")
     async with running_app(home=tmp_path) as kit:

@@ -38,7 +38,7 @@ from tests.faults.outside import PLATFORM, TRAINER, Actions, Model, Platform, Re
 DIED = 9
 STUCK = 3
 CRASHED = 4
-PATIENCE_S = 15.0
+PATIENCE_S = 60.0
 POLL_S = 0.005
 
 

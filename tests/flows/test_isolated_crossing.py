@@ -98,6 +98,9 @@ async def all_of(isolation: str) -> dict[str, Json]:
         (gauge,) = [g for plugin, g in kit.app.host.slots.of("metrics", Gauge) if plugin == "crosser"]
         read = gauge.read()
         assert (await read if isawaitable(read) else read) > 0
+        kit.engine.then(message("```crossed\nrendered\n```"))
+        seen["rendered"] = await kit.interface.ask("show a block")
+        assert seen["rendered"] == ["rendered for test:trainer"]
         seen["sidecar"] = await did(kit, "serve")
         left = await did(kit, "left_pid")
         assert alive(left)

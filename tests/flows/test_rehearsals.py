@@ -10,8 +10,7 @@ import pytest
 from core.app import App
 from core.contracts.events import HandlerEnd
 from core.replay.replayed import replay_turn
-from core.settings import Settings
-from core.settings import ComponentTable
+from core.settings import ComponentTable, Settings
 from core.testing import ScriptedEngine, actions, message, running_app
 from core.turn.rehearse import Rehearsal
 from interfaces.console import ConsoleInterface

@@ -31,7 +31,7 @@ from core.contracts.events import Handled
 from core.contracts.inputs import Address, Principal
 from core.contracts.json import Json, JsonObject
 from core.contracts.messages import Said
-from core.contracts.slots import Gauge, Mention, StatusSegment
+from core.contracts.slots import Gauge, Mention, MessageRenderer, StatusSegment
 from core.contracts.steps import Step
 
 
@@ -67,7 +67,13 @@ class Crosser(AIPluginBase):
         self.context.contribute(
             "mentions", Mention(name="crossing", description="The crossing.", resolve=self.resolve)
         )
+        self.context.contribute(
+            "renderers", MessageRenderer(name="crossed", render=self.render, interfaces=("test",))
+        )
         self.context.contribute("metrics", Gauge(name="heard", description="Heard.", read=lambda: len(self.heard)))
+
+    def render(self, turn: TurnContext, text: str) -> str:
+        return f"{text.strip()} for {turn.principal}"
 
     async def resolve(self, turn: TurnContext, name: str) -> str | Untrusted:
         return f"{name} of {turn.principal}"
