@@ -30,6 +30,7 @@ from core.declarations import (
     HookMark,
     StrategyMark,
     declare_action,
+    marked_methods,
     named,
 )
 from core.event_conditions import always, regex, wake_word
@@ -236,11 +237,7 @@ class AIPluginBase:
         cached: dict[str, DeclaredAction] | None = cls.__dict__.get("_rekku_declared")
         if cached is None:
             cached = {}
-            for method_name in _names_in_order(cls):
-                function = inspect.getattr_static(cls, method_name)
-                mark = getattr(function, "_rekku_action", None)
-                if mark is None:
-                    continue
+            for method_name, function, mark in marked_methods(cls, "_rekku_action"):
                 declared = declare_action(cls.__name__, method_name, function, mark)
                 if declared.type in cached:
                     raise DeclarationError(
@@ -255,14 +252,12 @@ class AIPluginBase:
     @classmethod
     def declared_hooks(cls) -> list[tuple[str, HookMark]]:
         """Return the names of the methods decorated with `@hook`, in the order of the source."""
-        marked = ((name, inspect.getattr_static(cls, name)) for name in _names_in_order(cls))
-        return [(name, f._rekku_hook) for name, f in marked if hasattr(f, "_rekku_hook")]
+        return [(name, mark) for name, _, mark in marked_methods(cls, "_rekku_hook")]
 
     @classmethod
     def declared_jobs(cls) -> list[tuple[str, EveryMark]]:
         """Return the names of the methods decorated with `@every`, in the order of the source."""
-        marked = ((name, inspect.getattr_static(cls, name)) for name in _names_in_order(cls))
-        return [(name, f._rekku_every) for name, f in marked if hasattr(f, "_rekku_every")]
+        return [(name, mark) for name, _, mark in marked_methods(cls, "_rekku_every")]
 
     def get_supported_action_types(self) -> list[str]:
         """Return the types of this plugin's actions."""
@@ -359,8 +354,3 @@ def _mistake(function: object, what: str, cure: str) -> DeclarationError:
     """Return the error of a declaration: which method it is, where it is written, and the cure."""
     name = str(getattr(function, "__qualname__", function)).rpartition("<locals>.")[2]
     return DeclarationError(f"{named(name, function)}: {what}.", cure=cure)
-
-
-def _names_in_order(cls: type) -> list[str]:
-    """Names of a class's own and inherited attributes, base classes first, in the order of the source."""
-    return list(dict.fromkeys(name for base in reversed(cls.__mro__) for name in vars(base)))

@@ -196,3 +196,12 @@ def _without_titles(node: Json, *, names: bool = False) -> Json:
         for key, value in node.items()
         if names or key != "title"
     }
+
+
+def marked_methods(cls: type, mark: str) -> list[tuple[str, Any, Any]]:
+    """Return (name, function, mark) of the methods that a decorator has given a mark, base classes first."""
+    attributes: dict[str, Any] = {}
+    for base in reversed(cls.__mro__):
+        attributes.update(vars(base))
+    marked = ((name, function, getattr(function, mark, None)) for name, function in attributes.items())
+    return [(name, function, value) for name, function, value in marked if value is not None]

@@ -13,7 +13,7 @@ import structlog
 from core.contracts.errors import ConfigurationError, DeclarationError
 from core.contracts.events import EventStage
 from core.contracts.json import Json
-from core.declarations import EventMark, named
+from core.declarations import EventMark, marked_methods, named
 from core.event_conditions import condition_of
 from core.event_patterns import check_pattern
 from core.near_names import full_stop, suggestion
@@ -37,10 +37,8 @@ class _Refused(Exception):
 def declared_handlers(name: str, plugin: object) -> list[HandlerBinding]:
     """Return the handlers that a plugin declares, base classes first; raises DeclarationError with the cure."""
     found: list[HandlerBinding] = []
-    methods = dict.fromkeys(method for base in reversed(type(plugin).__mro__) for method in vars(base))
-    for method in methods:
-        function = inspect.getattr_static(type(plugin), method)
-        for mark in getattr(function, "_rekku_events", ()):
+    for method, _, marks in marked_methods(type(plugin), "_rekku_events"):
+        for mark in marks:
             if isinstance(mark, EventMark):
                 found.append(
                     binding_of(

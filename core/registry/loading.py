@@ -16,7 +16,7 @@ from core.contracts.errors import DeclarationError
 from core.contracts.hooks import HOOKS
 from core.contracts.slots import CommandGroup
 from core.core_initializer import current_scope
-from core.declarations import HookMark, StrategyMark, named
+from core.declarations import HookMark, StrategyMark, marked_methods, named
 from core.engine_base import EngineBase
 from core.interface_base import InterfaceBase
 from core.near_names import suggestion
@@ -223,9 +223,7 @@ def _requires(name: str, instance: object) -> tuple[str, ...]:
 def _hooks(name: str, instance: object) -> list[HookBinding]:
     """Read the decorated methods, base classes first, then the older name of gather_context."""
     bindings: list[HookBinding] = []
-    names = dict.fromkeys(method for base in reversed(type(instance).__mro__) for method in vars(base))
-    for method in names:
-        mark = getattr(inspect.getattr_static(type(instance), method), "_rekku_hook", None)
+    for method, _, mark in marked_methods(type(instance), "_rekku_hook"):
         if isinstance(mark, HookMark):
             if mark.name not in HOOKS:
                 where = named(f"{name}.{method}", getattr(instance, method))
@@ -259,9 +257,7 @@ def _hooks(name: str, instance: object) -> list[HookBinding]:
 def _strategies(name: str, instance: object) -> list[StrategyBinding]:
     """Read the methods that are decorated with `@strategy`."""
     bindings: list[StrategyBinding] = []
-    names = dict.fromkeys(method for base in reversed(type(instance).__mro__) for method in vars(base))
-    for method in names:
-        mark = getattr(inspect.getattr_static(type(instance), method), "_rekku_strategy", None)
+    for method, _, mark in marked_methods(type(instance), "_rekku_strategy"):
         if not isinstance(mark, StrategyMark):
             continue
         if any(binding.name == mark.name for binding in bindings):
