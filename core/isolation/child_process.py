@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextvars import Context
@@ -112,7 +111,7 @@ class LivingChild:
         loop = asyncio.get_running_loop()
         began = deque([(loop.time(), 0.0)])
         pinged_at = loop.time()
-        ping: asyncio.Task[Any] | None = None
+        ping: asyncio.Task[str] | None = None
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             now = loop.time()
@@ -122,15 +121,24 @@ class LivingChild:
             if ping is None and now - pinged_at >= PING_EVERY_S:
                 ping, pinged_at = asyncio.create_task(self._ping()), now
             elif ping is not None and ping.done():
+                if ping.result():
+                    self.kill(ping.result())
+                    return
                 ping = None
             elif ping is not None and now - pinged_at > PONG_WITHIN_S:
                 ping.cancel()
                 self.kill(f"it did not answer for {PONG_WITHIN_S:g} s")
                 return
 
-    async def _ping(self) -> None:
-        with contextlib.suppress(Exception):  # that it was answered is what counts; a death is told elsewhere
+    async def _ping(self) -> str:
+        """Return why it cannot even be asked, or ""; that there was an answer is what counts, not which."""
+        try:
             await self.peer.call("ping")
+        except PluginProcessDied as error:
+            return str(error)
+        except Exception:  # noqa: BLE001 - whatever it answers with
+            return ""
+        return ""
 
     def _over(self, now: float, seen: deque[tuple[float, float]]) -> str:
         """Return which bound it has gone over, or ""."""
