@@ -103,6 +103,20 @@ class Zoo(AIPluginBase):
             sum(range(10_000))
             await asyncio.sleep(0)
 
+    @action(effect="external", timeout_s=60)
+    async def spin_off(self) -> str:
+        """Use up a second of it in a process that nobody waits for."""
+        reading, writing = os.pipe()
+        if os.fork() == 0:
+            if os.fork() == 0:
+                while time.process_time() < 1:
+                    pass
+            os._exit(0)
+        os.wait()
+        os.close(writing)
+        await asyncio.to_thread(os.read, reading, 1)  # its end, when the last that holds the other end is gone
+        return "spun"
+
     @action(effect="local")
     async def store(self, ctx: ActionContext) -> str:
         """Hand over a function."""
