@@ -122,7 +122,7 @@ async def test_processor_time_of_what_has_ended_counts(tmp_path: Path) -> None:
             after = usage_below(guard_of(standin(kit)))
             assert before is not None
             assert after is not None
-            return after.cpu_s > before.cpu_s + 0.9
+            return after.processes == before.processes and after.cpu_s > before.cpu_s + 0.9
 
         await until(counted, "the guard to have taken notice of its end")
 
