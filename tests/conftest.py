@@ -57,6 +57,7 @@ _LONG = {
     "tests/flows/test_long_history.py": "a hundred thousand messages",
     "tests/flows/test_malformed_texts.py": "every malformed text on every way",
     "tests/flows/test_plugin_commands.py": "commands that wait for a process",
+    "tests/flows/test_plugin_processes.py::test_nothing_that_one_has_started_is_left": "a process that is killed",
     "tests/flows/test_mcp_programs.py": "processes at both ends, and a library that takes seconds to import",
     "tests/flows/test_people_command.py": "every cell of every table",
     "tests/flows/test_reminder_sequences.py": "sequences that are played",

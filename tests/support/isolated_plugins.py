@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from core.isolation.child import descendants_of
 from core.isolation.standin import IsolatedPlugin
+from core.services.process_guard import descendants_of
 from core.settings import ComponentTable
 from core.testing import RunningApp
 
