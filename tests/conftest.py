@@ -52,6 +52,7 @@ _LONG = {
     "tests/flows/test_erasure.py": "interrupted everywhere",
     "tests/flows/test_generated_plugins.py": "types of whole plugins, and processes",
     "tests/flows/test_isolated_crossing.py": "processes of plugins",
+    "tests/flows/test_isolated_forgery.py": "processes of plugins",
     "tests/flows/test_isolation.py": "processes of plugins",
     "tests/flows/test_health.py": "processes that serve",
     "tests/flows/test_long_history.py": "a hundred thousand messages",
