@@ -51,6 +51,8 @@ FATAL = {
     "fork": "processes",
     "eat_together": "memory",
     "garble": "it sent a message of",
+    "deaf": "does not read what it is sent",
+    "hang_up": "its process ended",
 }
 
 

@@ -16,7 +16,7 @@ from core.testing import RunningApp
 WAIT_S = 30.0
 
 ZOO = '''
-import asyncio, ctypes, os, socket, sys, time
+import asyncio, ctypes, json, os, socket, sys, time
 
 from core.ai_plugin_base import AIPluginBase, ActionContext, action, hook
 
@@ -95,6 +95,27 @@ class Zoo(AIPluginBase):
             if int(name) > 2 and os.path.lexists(link) and os.readlink(link).startswith("socket:"):
                 os.write(int(name), b"\\xff" * 64)
         await asyncio.sleep(3600)
+
+    @action(effect="external")
+    async def deaf(self) -> str:
+        """Ask for much, and never read any of it."""
+        connection = self.context.peer._connection
+        connection.setblocking(True)
+        sizes = [size for size in (1_000_000, 30_000, 1_000, 30, 0) for _ in range(60)]  # until nothing fits
+        for number, size in enumerate(sizes):
+            call = {"call": 1_000_000 + number, "name": "kv.get", "with": ["", "x" * size]}
+            body = json.dumps(call).encode()
+            connection.sendall(len(body).to_bytes(4, "big") + body)
+        time.sleep(3600)
+
+    @action(effect="external")
+    async def hang_up(self) -> str:
+        """Close the connection and live on, with a copy that holds its own end of it."""
+        if os.fork() == 0:
+            os.setsid()
+            time.sleep(3600)
+        self.context.peer._connection.shutdown(socket.SHUT_RDWR)
+        time.sleep(3600)
 
     @action(effect="external", timeout_s=120)
     async def spin(self) -> str:
