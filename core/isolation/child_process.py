@@ -21,6 +21,7 @@ PING_EVERY_S = 5.0
 PONG_WITHIN_S = 5.0
 CPU_WINDOW_S = 60.0
 PRINTED_WITHIN_S = 1.0
+ENDS_WITHIN_S = 1.0
 _LEVELS = frozenset(("debug", "info", "warning", "error", "critical", "exception"))
 
 
@@ -76,6 +77,8 @@ class LivingChild:
         printed = asyncio.create_task(self._print(), name=f"isolation: output of {self._name}")
         try:
             await self.peer.run()
+            if await self._outlived():
+                self._reason = self._reason or "it closed its connection to Rekku"
         except asyncio.CancelledError:
             pass  # it is to end; what is below does it
         except ProtocolBroken as error:
@@ -94,6 +97,15 @@ class LivingChild:
             if self._wanted:
                 self._wanted = False
                 self._died(self, reason)
+
+    async def _outlived(self) -> bool:
+        """Whether the process goes on without its connection; one that ends closes that a moment before."""
+        until = self.peer.loop.time() + ENDS_WITHIN_S
+        while self.process.lives():
+            if self.peer.loop.time() > until:
+                return True
+            await asyncio.sleep(LOOK_EVERY_S / 50)
+        return False
 
     def _surely_ended(self) -> None:
         """End the process also where the task was cancelled before it began, or twice."""

@@ -52,7 +52,7 @@ FATAL = {
     "eat_together": "memory",
     "garble": "it sent a message of",
     "deaf": "does not read what it is sent",
-    "hang_up": "its process ended",
+    "hang_up": "it closed its connection",
 }
 
 
@@ -80,6 +80,24 @@ async def test_what_ends_the_process_is_told_and_nobody_else_notices(tmp_path: P
                 await until(lambda: not any(map(alive, family)), "its processes to be gone")
             now = processes_of(standin(kit))
     await until(lambda: not any(map(alive, [*family, *now])), "its processes to be gone")
+
+
+async def test_what_is_in_its_control_group_ends_also_when_its_guard_is_killed(tmp_path: Path) -> None:
+    engine = ScriptedEngine(("hold", {}), otherwise=message("as ever"))
+    async with running_app(home=place(tmp_path, zoo=ZOO), engine=engine, components=tables(zoo=SMALL)) as kit:
+        child = standin(kit)._child
+        assert child is not None
+        if not child.process._group.members:
+            pytest.skip("needs control groups: run it where they may be made")
+        before = len(processes_of(standin(kit)))
+        said = await kit.interface.say("do it")
+        await until(lambda: len(processes_of(standin(kit))) >= before + 3, "processes in sessions of their own")
+        family = processes_of(standin(kit))
+        os.kill(guard_of(standin(kit)), signal.SIGKILL)
+        await kit.interface.ended(said)
+        await until(lambda: not any(map(alive, family)), "its processes to be gone")
+        assert (await outcome(kit, "hold"))["status"] == "unknown"
+        await comes_back(kit)
 
 
 async def test_what_stays_within_the_process_fails_alone(tmp_path: Path) -> None:

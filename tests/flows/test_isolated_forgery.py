@@ -104,7 +104,7 @@ async def test_nothing_is_gained_by_forged_frames(tmp_path: Path) -> None:
     neighbour, engine = Neighbour(), ScriptedEngine(otherwise=message("as ever"))
     place(tmp_path, forger=FORGER)
     async with running_app(home=tmp_path, engine=engine, plugins=[neighbour], access="open") as kit:
-        unlock = ("call_plugin", "neighbour", "unlock", {})
+        unlock: tuple[Any, ...] = ("call_plugin", "neighbour", "unlock", {})
         (answer,), trainers = await forged(kit, call(*unlock))
         assert answer == "unlocked"
         assert neighbour.told == [f"test:{kit.interface.trainer}"]

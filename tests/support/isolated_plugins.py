@@ -97,6 +97,15 @@ class Zoo(AIPluginBase):
         await asyncio.sleep(3600)
 
     @action(effect="external")
+    async def hold(self) -> str:
+        """Go on for long, with three processes that have left the session."""
+        for _ in range(3):
+            if os.fork() == 0:
+                os.setsid()
+                time.sleep(3600)
+        await asyncio.sleep(3600)
+
+    @action(effect="external")
     async def deaf(self) -> str:
         """Ask for much, and never read any of it."""
         connection = self.context.peer._connection
