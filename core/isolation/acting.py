@@ -14,6 +14,7 @@ from core.contracts.services import Clock, PluginContext
 from core.isolation.printed import Allowance
 
 CALLS_END_WITHIN_S = 0.5
+LONGEST_SHOWN = 2000
 
 
 class Acting:
@@ -48,7 +49,7 @@ class Acting:
     def show(self, number: int, text: str) -> None:
         """Show the progress of an action that runs, unless too much is shown."""
         if number in self._running and self._shown.take(self._clock.monotonic()):
-            self._running[number].progress(text)
+            self._running[number].progress(text[:LONGEST_SHOWN])
 
     async def call(self, context: PluginContext, plugin: str, action: str, payload: JsonObject) -> Json:
         """Run an action of another plugin inside of the one that runs; it ends with that one."""

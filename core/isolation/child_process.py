@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextvars import Context
@@ -22,6 +21,7 @@ PING_EVERY_S = 5.0
 PONG_WITHIN_S = 5.0
 CPU_WINDOW_S = 60.0
 PRINTED_WITHIN_S = 1.0
+ENDS_WITHIN_S = 1.0
 _LEVELS = frozenset(("debug", "info", "warning", "error", "critical", "exception"))
 
 
@@ -77,6 +77,8 @@ class LivingChild:
         printed = asyncio.create_task(self._print(), name=f"isolation: output of {self._name}")
         try:
             await self.peer.run()
+            if await self._outlived():
+                self._reason = self._reason or "it closed its connection to Rekku"
         except asyncio.CancelledError:
             pass  # it is to end; what is below does it
         except ProtocolBroken as error:
@@ -96,6 +98,15 @@ class LivingChild:
                 self._wanted = False
                 self._died(self, reason)
 
+    async def _outlived(self) -> bool:
+        """Whether the process goes on without its connection; one that ends closes that a moment before."""
+        until = self.peer.loop.time() + ENDS_WITHIN_S
+        while self.process.lives():
+            if self.peer.loop.time() > until:
+                return True
+            await asyncio.sleep(LOOK_EVERY_S / 50)
+        return False
+
     def _surely_ended(self) -> None:
         """End the process also where the task was cancelled before it began, or twice."""
         self.process.end_now()
@@ -112,7 +123,7 @@ class LivingChild:
         loop = asyncio.get_running_loop()
         began = deque([(loop.time(), 0.0)])
         pinged_at = loop.time()
-        ping: asyncio.Task[Any] | None = None
+        ping: asyncio.Task[str] | None = None
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             now = loop.time()
@@ -122,15 +133,24 @@ class LivingChild:
             if ping is None and now - pinged_at >= PING_EVERY_S:
                 ping, pinged_at = asyncio.create_task(self._ping()), now
             elif ping is not None and ping.done():
+                if ping.result():
+                    self.kill(ping.result())
+                    return
                 ping = None
             elif ping is not None and now - pinged_at > PONG_WITHIN_S:
                 ping.cancel()
                 self.kill(f"it did not answer for {PONG_WITHIN_S:g} s")
                 return
 
-    async def _ping(self) -> None:
-        with contextlib.suppress(Exception):  # that it was answered is what counts; a death is told elsewhere
+    async def _ping(self) -> str:
+        """Return why it cannot even be asked, or ""; that there was an answer is what counts, not which."""
+        try:
             await self.peer.call("ping")
+        except PluginProcessDied as error:
+            return str(error)
+        except Exception:  # noqa: BLE001 - whatever it answers with
+            return ""
+        return ""
 
     def _over(self, now: float, seen: deque[tuple[float, float]]) -> str:
         """Return which bound it has gone over, or ""."""

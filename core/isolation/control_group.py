@@ -8,9 +8,12 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import signal
+import time
 from pathlib import Path
 
 from core.isolation.limits import MIB, Limits
+from core.services.process_guard import PAUSE_S, ROUNDS
 
 PREFIX = "rekku-plugin-"
 ROOT = Path("/sys/fs/cgroup")
@@ -36,11 +39,28 @@ class ControlGroup:
         """Return the files that a process writes its number to."""
         return [str(directory / "cgroup.procs") for directory in self._directories]
 
+    def end(self) -> None:
+        """Kill what is still in it: that is somebody only where the guard itself has been killed."""
+        for _ in range(ROUNDS):
+            pids = {pid for file in self.members for pid in _listed(Path(file))}
+            if not pids:
+                return
+            for pid in pids:
+                with contextlib.suppress(OSError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(PAUSE_S)
+
     def remove(self) -> None:
         """Take them away; one that still holds a process goes when the next group is made."""
         for directory in self._directories:
             with contextlib.suppress(OSError):
                 directory.rmdir()
+
+
+def _listed(file: Path) -> list[int]:
+    with contextlib.suppress(OSError, ValueError):
+        return [int(line) for line in file.read_text().split()]
+    return []
 
 
 def _memberships() -> list[tuple[list[str], Path]]:

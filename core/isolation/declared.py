@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
@@ -76,7 +77,7 @@ class Declared:
                 secrets=tuple((str(place), str(value)) for place, value in said["secrets"]),
                 config_schema=said["config_schema"],
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, ArithmeticError) as error:
             raise DeclarationError(f"What the plugin's process declares cannot be read: {error}.") from error
 
     @property
@@ -126,19 +127,25 @@ def _handler(
 
 
 def _strategy(name: Json, method: Json, timeout_s: Json) -> DeclaredStrategy:
-    if not isinstance(name, str) or not isinstance(method, str) or not isinstance(timeout_s, float | int):
+    if not isinstance(name, str) or not isinstance(method, str):
         raise TypeError("a turn strategy that is none")
-    return DeclaredStrategy(name=name, method=method, timeout_s=float(timeout_s))
+    return DeclaredStrategy(name=name, method=method, timeout_s=_deadline(timeout_s))
 
 
 def _job(name: Json, seconds: Json, cron: Json, skip_late: Json, timeout_s: Json) -> tuple[str, Any]:
-    kinds = ((name, str), (seconds, float | int), (cron, str), (skip_late, bool), (timeout_s, float | int))
-    if not all(isinstance(value, kind) for value, kind in kinds):
+    kinds = ((name, str), (seconds, float | int), (cron, str), (skip_late, bool))
+    if not all(isinstance(value, kind) for value, kind in kinds) or not 0 <= seconds < math.inf:
         raise TypeError("a periodic job that is none")
     make = partial(
-        _made, name=name, seconds=float(seconds), cron=cron, skip_late=skip_late, timeout_s=float(timeout_s)
+        _made, name=name, seconds=float(seconds), cron=cron, skip_late=skip_late, timeout_s=_deadline(timeout_s)
     )
     return name, make
+
+
+def _deadline(timeout_s: Json) -> float:
+    if not isinstance(timeout_s, float | int) or not 0 < timeout_s < math.inf:
+        raise TypeError("a deadline that is none")
+    return float(timeout_s)
 
 
 def _made(run: Any, **fields: Any) -> Job:

@@ -44,7 +44,7 @@ class Holdings:
         self._context = context
         try:
             self._take(context, name, args)
-        except (RekkuError, ValueError, TypeError) as error:
+        except (RekkuError, ValueError, TypeError, ArithmeticError) as error:
             said = error.explain() if isinstance(error, RekkuError) else str(error)
             self._log.error("what a plugin wants kept cannot be", wanted=name, error=said)
 
@@ -90,6 +90,9 @@ class Holdings:
     def _subscribe(
         self, context: ComponentContext, number: int, method: str, data: Json, condition: int, how: list[Any]
     ) -> None:
+        if number in self._subscriptions:
+            raise ValueError(f"there is a subscription {number} already")
+
         async def call(event: Event) -> Any:
             return await self._run(number, event, answer_wanted.get())
 
@@ -101,6 +104,9 @@ class Holdings:
         )
 
     def _hear(self, context: ComponentContext, number: int, address: Address | None, timeout_s: float) -> None:
+        if number in self._hearings:
+            raise ValueError(f"what is said is heard as {number} already")
+
         async def hear(said: Said) -> None:
             hearing = self._hearings.get(number)
             await self._run(number, said, 0 if hearing is None else hearing.dropped)

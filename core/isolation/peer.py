@@ -41,6 +41,13 @@ MOST_SERVED_CALLS = 2 * MOST_OPEN_CALLS
 MOST_A_SECOND = 20_000
 """Frames; a side that sends more floods the other one."""
 
+MOST_VALUES = 50_000
+"""Of one frame: reading millions of them would hold up everybody else for seconds."""
+
+BUSY_S = 0.05
+LONGEST_PAUSE_S = 1.0
+"""A side that gives so many seconds of work at once is not read for as long, so that others have half of the time."""
+
 _HEADER = struct.Struct(">I")
 _CHUNK = 64 * 1024
 _text = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
@@ -178,6 +185,8 @@ class Peer:
             raise CannotCross(f"it cannot be said in JSON: {error}") from error
         if len(body) > MAX_MESSAGE:
             raise CannotCross(f"it is larger than {MAX_MESSAGE // 1024 // 1024} MiB")
+        if values_in(body) > MOST_VALUES:
+            raise CannotCross(f"it has more than {MOST_VALUES:,} values")
         if self._backlog_bytes + len(body) > MAX_BACKLOG:
             raise PluginProcessDied("the plugin's process does not read what it is sent")
         rest = _HEADER.pack(len(body)) + body
@@ -209,9 +218,9 @@ class Peer:
             chunk = await self._loop.sock_recv(self._connection, _CHUNK)
             if not chunk:
                 return
-            await asyncio.sleep(0)  # what is there already is read without a pause, and others have work as well
-            if self._loop.time() - since > 1:
-                since, frames = self._loop.time(), 0
+            began = self._loop.time()
+            if began - since > 1:
+                since, frames = began, 0
             buffer += chunk
             while len(buffer) >= _HEADER.size:
                 (size,) = _HEADER.unpack_from(buffer)
@@ -226,12 +235,28 @@ class Peer:
                 frames += 1
             if frames > MOST_A_SECOND:
                 raise ProtocolBroken(f"more than {MOST_A_SECOND} messages within a second")
+            await asyncio.sleep(0)  # what is there already is read without a pause, and others have work as well
+            if (took_s := self._loop.time() - began) > BUSY_S:
+                await asyncio.sleep(min(took_s, LONGEST_PAUSE_S))
 
     def _take(self, body: bytes) -> None:
+        if values_in(body) > MOST_VALUES:
+            raise ProtocolBroken(f"a message of more than {MOST_VALUES:,} values")
         try:
             frame = json.loads(body.decode("utf-8", "surrogatepass"))
         except (ValueError, RecursionError) as error:
             raise ProtocolBroken("a message that is no JSON") from error
+        try:
+            self._handle(frame)
+        except ProtocolBroken:
+            raise
+        except Exception as error:
+            # Whatever it is that a message can bring about, whoever sent it is at fault, and is told of by name.
+            raise ProtocolBroken(
+                f"a message that cannot be taken ({type(error).__name__}: {error!s:.200})"
+            ) from error
+
+    def _handle(self, frame: Json) -> None:
         match frame:
             case {"free": list() as forgotten}:
                 self._situations.forget(forgotten)
@@ -239,7 +264,9 @@ class Peer:
             case {"answer": int() as id_}:
                 self._answered(id_, frame)
             case {"call": int() as id_, "name": str() as name, "with": list() as args}:
-                if len(self._running) >= MOST_SERVED_CALLS or id_ in self._running:
+                if id_ in self._running:
+                    raise ProtocolBroken(f"a second call with the number {id_:d}")
+                if len(self._running) >= MOST_SERVED_CALLS:
                     raise ProtocolBroken(f"more than {MOST_SERVED_CALLS} calls at once")
                 context = self._situations.served(id_, frame.get("in"))
                 task = self._loop.create_task(
@@ -271,6 +298,10 @@ class Peer:
             future.set_exception(error)
 
     async def _answer(self, id_: int, name: str, args: list[Json]) -> None:
+        with contextlib.suppress(PluginProcessDied):  # it does not read its answers: that is seen by the next ping
+            await self._answer_or_fail(id_, name, args)
+
+    async def _answer_or_fail(self, id_: int, name: str, args: list[Json]) -> None:
         try:
             value = encode(await self._serve(name, _decoded(args)))
             self._send({"answer": id_, "value": value})
@@ -289,3 +320,20 @@ def _decoded(args: list[Json]) -> list[Any]:
         return [decode(arg) for arg in args]
     except CannotCross as error:
         raise ProtocolBroken(f"arguments that cannot be read: {error}") from error
+
+
+def values_in(body: bytes) -> int:
+    """Return how many values a message of JSON has at most; it takes a moment whatever is in it."""
+    most = _opened_in(body)
+    if most <= MOST_VALUES:
+        return most
+    # Marks that stand in texts begin no value, and a long text has many.
+    bare = body.replace(b"\\\\", b"").replace(b'\\"', b"")
+    texts = bare.count(b'"') // 2
+    if texts > 2 * MOST_VALUES:  # one of a pair may be a key
+        return texts // 2
+    return _opened_in(b"".join(bare.split(b'"')[::2]))
+
+
+def _opened_in(body: bytes) -> int:
+    return 1 + body.count(b",") + body.count(b"[") + body.count(b"{")

@@ -64,6 +64,13 @@ class PluginProcess:
         """The guard's process id; everything of the plugin descends from it."""
         return self._process.pid
 
+    def lives(self) -> bool:
+        """Whether the plugin's process itself still runs, as far as that can be seen."""
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            worker = int(self._life.recv(32, socket.MSG_PEEK | socket.MSG_DONTWAIT).split()[0])
+            return Path("/proc", str(worker), "stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+        return False
+
     def usage(self) -> Usage | None:
         """Return what the plugin's processes use."""
         return usage_below(self.pid)
@@ -100,6 +107,7 @@ class PluginProcess:
             self._process.kill()
             self._process.wait()
         self._life.close()
+        self._group.end()
         self._group.remove()
         return said.decode("ascii", "replace").partition(" ")[2].strip()
 

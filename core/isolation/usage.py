@@ -7,10 +7,13 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.isolation.child import descendants_of
+from core.services.process_guard import descendants_of
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+ENDED = slice(13, 15)
+OWN_AND_ENDED = slice(11, 15)
+"""In `/proc/PID/stat`: user and system time of the process, and of its children that have ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,17 +42,24 @@ def _proportional(pid: int) -> int:
 
 
 def usage_below(pid: int) -> Usage | None:
-    """Return what the descendants of a process use; None where the kernel does not tell."""
+    """Return what the descendants of a process use, those that have ended included; None where nobody tells."""
     pids = descendants_of(pid)
     if not pids:
         return None
-    memory, shared, cpu = 0, 0, 0.0
+    memory, shared = 0, 0
+    cpu = _cpu_s(pid, ENDED)  # what nobody has waited for ends as a child of that process
     for one in pids:
         with contextlib.suppress(OSError, ValueError, IndexError):
             _, resident, of_files, *_ = map(int, Path("/proc", str(one), "statm").read_text().split())
             memory += (resident - of_files) * _PAGE
             shared = max(shared, of_files * _PAGE)
-            # Behind the name, which may hold anything: user, system, and of children that have ended.
-            fields = Path("/proc", str(one), "stat").read_text().rpartition(")")[2].split()
-            cpu += sum(map(int, fields[11:15])) / _TICKS
+        cpu += _cpu_s(one, OWN_AND_ENDED)
     return Usage(processes=len(pids), memory_bytes=memory + shared, cpu_s=cpu)
+
+
+def _cpu_s(pid: int, which: slice) -> float:
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        # Behind the name, which may hold anything.
+        fields = Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()
+        return sum(map(int, fields[which])) / _TICKS
+    return 0.0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import secrets
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -323,6 +324,8 @@ class EventBus:
 
 
 def _until(timeout_s: float) -> float:
+    if not math.isfinite(timeout_s):
+        raise ValueError(f"timeout_s is {timeout_s}: write a number of seconds, as 5.0")
     return asyncio.get_running_loop().time() + timeout_s
 
 

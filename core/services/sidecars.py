@@ -7,6 +7,8 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
+import sys
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -16,8 +18,8 @@ from typing import TYPE_CHECKING
 
 from core.contracts.errors import RekkuError
 from core.services.foreign import Raised
+from core.services.process_guard import guarded
 from core.services.sync_or_async import invoke
-from core.storage.tied_program import tied
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -55,6 +57,8 @@ class RunningSidecar:
         self._launch = launch
         self._log = log
         self._process: Process | None = None
+        self._line: socket.socket | None = None
+        self._pid = 0
         self._life: asyncio.Task[None] | None = None
         self._printing: asyncio.Task[None] | None = None
         self._last_lines: deque[str] = deque(maxlen=LAST_LINES)
@@ -65,7 +69,7 @@ class RunningSidecar:
     @property
     def pid(self) -> int | None:
         """Of the process that runs now."""
-        return None if self._process is None or self._process.returncode is not None else self._process.pid
+        return None if self._process is None or self._process.returncode is not None else self._pid or None
 
     async def start(self) -> None:
         """Start it and keep it going; raises RekkuError when it cannot be started, or has been stopped meanwhile."""
@@ -113,25 +117,41 @@ class RunningSidecar:
         program = shutil.which(self._launch.argv[0])
         if program is None:
             raise RekkuError(f"The sidecar {self.name} cannot be started: there is no {self._launch.argv[0]}.")
-        command = tied((program, *self._launch.argv[1:]))
         inherited = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+        self._pid = 0
+        self._line, line = socket.socketpair()
         try:
             self._process = await asyncio.create_subprocess_exec(
-                *command,
+                *guarded((program, *self._launch.argv[1:]), line.fileno()),
                 stdin=DEVNULL,
                 stdout=PIPE,
                 stderr=STDOUT,
                 env={**inherited, **self._launch.env},
                 cwd=self._launch.cwd,
                 start_new_session=True,
+                pass_fds=(line.fileno(),) if sys.platform == "linux" else (),
                 limit=64 * 1024,
             )
         except OSError as error:
             raise RekkuError(f"The sidecar {self.name} cannot be started: {error.strerror}.") from error
+        finally:
+            line.close()
+        self._pid = await self._pid_told(self._line) or self._process.pid
         self._last_lines.clear()
         self._printing = asyncio.get_running_loop().create_task(
             self._printed(self._process), name=f"output of {self.name}"
         )
+
+    @staticmethod
+    async def _pid_told(line: socket.socket) -> int:
+        """Return the program's process id, as its guard says it; 0 where there is none, or it is gone."""
+        line.setblocking(False)
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                said = await asyncio.get_running_loop().sock_recv(line, 32)
+        except (OSError, TimeoutError):
+            return 0
+        return int(said.split()[0]) if said else 0
 
     async def _keep(self) -> None:
         """Watch it, and start it again when it ends."""
@@ -182,20 +202,29 @@ class RunningSidecar:
                 self._log.info("printed", sidecar=self.name, text=text)
 
     async def _end(self, process: Process) -> None:
-        """End the whole group: politely, then not; and take in what it has still printed."""
+        """End it and all that it has started: politely, then not; and take in what it has still printed."""
         try:
-            _signal(process, signal.SIGTERM)
-            for _ in range(int(PATIENCE_S / LOOK_EVERY_S)):
-                if process.returncode is not None:
-                    break
-                await asyncio.sleep(LOOK_EVERY_S)
+            self._signal(process, signal.SIGTERM)
+            await _ended(process, PATIENCE_S)
         finally:
-            _signal(process, signal.SIGKILL)  # also when we are cancelled: nothing of it is to outlive its plugin
+            # Also when we are cancelled: nothing of it is to outlive its plugin. Its guard sees to that.
+            if self._line is not None:
+                self._line.close()
+            if sys.platform != "linux":
+                self._signal(process, signal.SIGKILL)
             if (printing := self._printing) is not None:
                 try:
+                    await _ended(process, PATIENCE_S)
                     await asyncio.wait({printing}, timeout=LAST_WORDS_S)
                 finally:
                     printing.cancel()
+
+    def _signal(self, process: Process, number: signal.Signals) -> None:
+        gone = sys.platform == "linux" and process.returncode is not None
+        if gone or not self._pid:
+            return  # its guard has ended the rest, and its number may be somebody else's; 0 would be ourselves
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._pid, number)
 
 
 def check_argv(argv: Sequence[str]) -> None:
@@ -204,9 +233,12 @@ def check_argv(argv: Sequence[str]) -> None:
         raise ValueError('argv is the program and its arguments, as ["server", "--port", "8080"]')
 
 
-def _signal(process: Process, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, number)
+async def _ended(process: Process, within_s: float) -> None:
+    """Wait for the end of a process; not by `wait()`, since what it has started may hold its output open."""
+    for _ in range(int(within_s / LOOK_EVERY_S)):
+        if process.returncode is not None:
+            return
+        await asyncio.sleep(LOOK_EVERY_S)
 
 
 def _how(status: int | None) -> str:

@@ -50,7 +50,7 @@ def test_its_settings_are_those_of_the_code() -> None:
 
 def test_its_figures_are_those_of_the_code() -> None:
     for said in (
-        f"answers may have {peer.MAX_MESSAGE // 1024 // 1024} MiB",
+        f"answers may have {peer.MAX_MESSAGE // 1024 // 1024} MiB and {peer.MOST_VALUES:,} values",
         f"does not answer for {child_process.PONG_WITHIN_S:g} s",
         f"processes ({limits.MOST_PROCESSES})",
         f"after {standin.FIRST_PAUSE_S:g} s, then 2, 4 and so on up to {standin.LONGEST_PAUSE_S / 60:g} minutes",

@@ -15,11 +15,12 @@ import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
+from core.isolation.usage import usage_below
 from core.registry.component import Component, ComponentState, Stage
 from core.settings import ComponentTable
 from core.testing import Answer, RunningApp, ScriptedEngine, message, running_app
 from tests.flows.records import outcome
-from tests.support.isolated_plugins import ZOO, alive, place, processes_of, standin, tables, until
+from tests.support.isolated_plugins import ZOO, alive, guard_of, place, processes_of, standin, tables, until
 from tests.support.plugin_files import plugin_source
 from tests.unit import test_registry_loading
 
@@ -50,6 +51,8 @@ FATAL = {
     "fork": "processes",
     "eat_together": "memory",
     "garble": "it sent a message of",
+    "deaf": "does not read what it is sent",
+    "hang_up": "it closed its connection",
 }
 
 
@@ -77,6 +80,24 @@ async def test_what_ends_the_process_is_told_and_nobody_else_notices(tmp_path: P
                 await until(lambda: not any(map(alive, family)), "its processes to be gone")
             now = processes_of(standin(kit))
     await until(lambda: not any(map(alive, [*family, *now])), "its processes to be gone")
+
+
+async def test_what_is_in_its_control_group_ends_also_when_its_guard_is_killed(tmp_path: Path) -> None:
+    engine = ScriptedEngine(("hold", {}), otherwise=message("as ever"))
+    async with running_app(home=place(tmp_path, zoo=ZOO), engine=engine, components=tables(zoo=SMALL)) as kit:
+        child = standin(kit)._child
+        assert child is not None
+        if not child.process._group.members:
+            pytest.skip("needs control groups: run it where they may be made")
+        before = len(processes_of(standin(kit)))
+        said = await kit.interface.say("do it")
+        await until(lambda: len(processes_of(standin(kit))) >= before + 3, "processes in sessions of their own")
+        family = processes_of(standin(kit))
+        os.kill(guard_of(standin(kit)), signal.SIGKILL)
+        await kit.interface.ended(said)
+        await until(lambda: not any(map(alive, family)), "its processes to be gone")
+        assert (await outcome(kit, "hold"))["status"] == "unknown"
+        await comes_back(kit)
 
 
 async def test_what_stays_within_the_process_fails_alone(tmp_path: Path) -> None:
@@ -107,6 +128,23 @@ async def test_processor_time_has_a_bound(tmp_path: Path) -> None:
     async with running_app(home=place(tmp_path, zoo=ZOO), engine=engine, components=tables(zoo=table)) as kit:
         await kit.interface.ask("spin")
         assert "used more than 2 s of processor time" in (await outcome(kit, "spin"))["reason"]
+
+
+async def test_processor_time_of_what_has_ended_counts(tmp_path: Path) -> None:
+    engine = ScriptedEngine(("spin_off", {}), otherwise=message("as ever"))
+    async with running_app(home=place(tmp_path, zoo=ZOO), engine=engine) as kit:
+        before = usage_below(guard_of(standin(kit)))
+        said = await kit.interface.say("use it up")
+        await kit.interface.ended(said, timeout_s=60)
+        assert (await outcome(kit, "spin_off"))["status"] == "done"
+
+        def counted() -> bool:
+            after = usage_below(guard_of(standin(kit)))
+            assert before is not None
+            assert after is not None
+            return after.processes == before.processes and after.cpu_s > before.cpu_s + 0.9
+
+        await until(counted, "the guard to have taken notice of its end")
 
 
 async def test_one_that_dies_again_and_again_is_put_into_quarantine(tmp_path: Path) -> None:

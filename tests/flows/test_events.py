@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import io
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -238,6 +239,16 @@ async def test_too_many_events_that_wait_lose_the_oldest_and_say_so() -> None:
         await told(kit)
     assert listener.named("turn.completed")
     assert not listener.named("turn.started")
+
+
+@pytest.mark.parametrize("timeout_s", [math.nan, math.inf, -math.inf])
+async def test_a_time_that_never_comes_is_no_deadline(timeout_s: float) -> None:
+    """And the event loop would put its other timers in a wrong order."""
+    async with running_app(plugins=[Listener()]) as kit:
+        with pytest.raises(ValueError, match="write a number of seconds"):
+            await kit.app.events.request("somebody", "lamp.asked", {}, timeout_s)
+        with pytest.raises(ValueError, match="write a number of seconds"):
+            await kit.app.events.emit("somebody", "lamp.asked", {}, timeout_s)
 
 
 async def test_a_handler_that_is_late_again_and_again_rests() -> None:

@@ -16,9 +16,9 @@ from core.commands.loaded import loaded_app, standings
 from core.contracts.deliveries import Health
 from core.contracts.inputs import Principal
 from core.contracts.json import JsonObject
-from core.isolation.child import descendants_of
 from core.isolation.standin import IsolatedPlugin
 from core.registry.component import ComponentState, Stage
+from core.services.process_guard import descendants_of
 from core.settings import ComponentTable, load_settings
 from core.testing import Answer, RunningApp, ScriptedEngine, message, running_app
 from tests.docs.page_blocks import plugins_of

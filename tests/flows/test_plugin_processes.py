@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ from core.contracts.processes import JobState
 from core.contracts.services import PluginContext
 from core.testing import RunningApp, running_app
 
+ROOT = Path(__file__).parents[2]
 PATIENCE = 500
 SLEEPER = "import subprocess, sys, time; subprocess.Popen(['sleep', '600']); print('up', flush=True); time.sleep(600)"
 
@@ -127,6 +129,67 @@ async def test_a_sidecar_sees_no_secret_is_started_again_and_ends_with_its_plugi
         await kit.interface.ask("/plugins disable owner")
         assert not alive(second)
         assert sidecar.pid is None
+
+
+SCATTERED = """
+import os, sys, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() != 0:
+        os._exit(0)
+elif os.fork() != 0:
+    pass
+with open(sys.argv[1], "a") as pids:
+    pids.write(f"{os.getpid()}\\n")
+time.sleep(600)
+"""
+KEEPING = """
+import asyncio, sys
+from core.ai_plugin_base import AIPluginBase
+from core.testing import running_app
+
+class Owner(AIPluginBase):
+    name = "owner"
+
+    async def start(self):
+        argv = [sys.executable, "-c", sys.argv[1], sys.argv[2]]
+        await self.context.sidecar(argv, name="server")
+
+async def main():
+    async with running_app(plugins=[Owner()]):
+        await asyncio.sleep(600)
+
+asyncio.run(main())
+"""
+
+
+@linux
+@pytest.mark.parametrize("how", ["stopped", "killed"])
+async def test_nothing_that_one_has_started_is_left(tmp_path: Path, how: str) -> None:
+    """Neither its children nor what has left its session, also when Rekku itself is killed."""
+    listed = tmp_path / "pids"
+
+    def started() -> list[int]:
+        return [int(line) for line in listed.read_text().split()] if listed.exists() else []
+
+    if how == "stopped":
+        async with running_app(plugins=[Owner()]) as kit:
+            argv = [sys.executable, "-c", SCATTERED, str(listed)]
+            sidecar = await context(kit).sidecar(argv, name="server")
+            await until(lambda: len(started()) == 3)
+            assert sidecar.pid in started()
+            await sidecar.stop()
+            assert not any(map(alive, started()))
+        return
+    command = [sys.executable, "-c", KEEPING, SCATTERED, str(listed)]
+    with subprocess.Popen(  # noqa: ASYNC220 - nothing else runs in this loop
+        command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL
+    ) as rekku:
+        try:
+            await until(lambda: len(started()) == 3)
+        finally:
+            rekku.kill()
+    await until(lambda: not any(map(alive, started())))
 
 
 @linux

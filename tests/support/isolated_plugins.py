@@ -8,15 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from core.isolation.child import descendants_of
 from core.isolation.standin import IsolatedPlugin
+from core.services.process_guard import descendants_of
 from core.settings import ComponentTable
 from core.testing import RunningApp
 
 WAIT_S = 30.0
 
 ZOO = '''
-import asyncio, ctypes, os, socket, sys, time
+import asyncio, ctypes, json, os, socket, sys, time
 
 from core.ai_plugin_base import AIPluginBase, ActionContext, action, hook
 
@@ -96,12 +96,56 @@ class Zoo(AIPluginBase):
                 os.write(int(name), b"\\xff" * 64)
         await asyncio.sleep(3600)
 
+    @action(effect="external")
+    async def hold(self) -> str:
+        """Go on for long, with three processes that have left the session."""
+        for _ in range(3):
+            if os.fork() == 0:
+                os.setsid()
+                time.sleep(3600)
+        await asyncio.sleep(3600)
+
+    @action(effect="external")
+    async def deaf(self) -> str:
+        """Ask for much, and never read any of it."""
+        connection = self.context.peer._connection
+        connection.setblocking(True)
+        sizes = [size for size in (1_000_000, 30_000, 1_000, 30, 0) for _ in range(60)]  # until nothing fits
+        for number, size in enumerate(sizes):
+            call = {"call": 1_000_000 + number, "name": "kv.get", "with": ["", "x" * size]}
+            body = json.dumps(call).encode()
+            connection.sendall(len(body).to_bytes(4, "big") + body)
+        time.sleep(3600)
+
+    @action(effect="external")
+    async def hang_up(self) -> str:
+        """Close the connection and live on, with a copy that holds its own end of it."""
+        if os.fork() == 0:
+            os.setsid()
+            time.sleep(3600)
+        self.context.peer._connection.shutdown(socket.SHUT_RDWR)
+        time.sleep(3600)
+
     @action(effect="external", timeout_s=120)
     async def spin(self) -> str:
         """Use up the processor, politely."""
         while True:
             sum(range(10_000))
             await asyncio.sleep(0)
+
+    @action(effect="external", timeout_s=60)
+    async def spin_off(self) -> str:
+        """Use up a second of it in a process that nobody waits for."""
+        reading, writing = os.pipe()
+        if os.fork() == 0:
+            if os.fork() == 0:
+                while time.process_time() < 1:
+                    pass
+            os._exit(0)
+        os.wait()
+        os.close(writing)
+        await asyncio.to_thread(os.read, reading, 1)  # its end, when the last that holds the other end is gone
+        return "spun"
 
     @action(effect="local")
     async def store(self, ctx: ActionContext) -> str:

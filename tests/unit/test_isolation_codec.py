@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import socket
 from datetime import date, datetime, time
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from core.contracts.actions import ActionEnvelope, ActionSpec, DisplayHints, Effect, Permission, Untrusted
 from core.contracts.deliveries import Button, Delivery, Health
 from core.contracts.engine import EngineReply, EngineRequest, PromptMessage, Source, Usage
-from core.contracts.errors import ActionFailed, RekkuError, RetryAction
+from core.contracts.errors import ActionFailed, DeclarationError, RekkuError, RetryAction
 from core.contracts.hooks import HOOKS, Block, Intercept, SessionView, TurnContext
 from core.contracts.inputs import Address, Attachment, Input, InputKind, Origin, Principal, Quoted, Role
 from core.contracts.outcomes import Outcome, OutcomeStatus
@@ -21,6 +22,7 @@ from core.contracts.reminders import Intent, Occurrence
 from core.contracts.schedule import Reminder
 from core.isolation.codec import CannotCross, decode, encode
 from core.isolation.crossing_errors import PluginProcessDied, decode_error, encode_error
+from core.isolation.declared import Declared
 from core.isolation.peer import MAX_MESSAGE, Peer, ProtocolBroken
 from core.turn.running_action import lost_connection
 
@@ -222,3 +224,32 @@ async def test_a_call_that_is_cancelled_is_cancelled_over_there() -> None:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+
+
+NOTHING: dict[str, Any] = {
+    "specs": [],
+    "hooks": [],
+    "handlers": [],
+    "strategies": [],
+    "jobs": [],
+    "requires": [],
+    "secrets": [],
+    "config_schema": None,
+}
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -1, 0, 10**400, "5", None])
+def test_a_deadline_that_is_none_is_no_declaration(number: Any) -> None:
+    assert Declared.read(NOTHING).jobs == {}
+    for declared in (
+        {"strategies": [["slowly", "think", number]]},
+        {"jobs": [["sweep", 60.0, "", False, number]]},
+    ):
+        with pytest.raises(DeclarationError, match="cannot be read"):
+            Declared.read({**NOTHING, **declared})
+
+
+@pytest.mark.parametrize("seconds", [math.nan, math.inf, -1])
+def test_an_interval_that_is_none_is_no_declaration(seconds: float) -> None:
+    with pytest.raises(DeclarationError, match="cannot be read"):
+        Declared.read({**NOTHING, "jobs": [["sweep", seconds, "", False, 5]]})
