@@ -25,7 +25,6 @@ from core.isolation.host import IsolationHost
 from core.ownership import ALL_DUTIES, Duty, Ownership
 from core.registry.components import Registry
 from core.registry.discovery import Found, discover, given
-from core.registry.missing_guards import missing_guards
 from core.running_plugins import RunningPlugins
 from core.served_interfaces import ServedInterfaces
 from core.services import inbox, moved_chats, outbox, reminders
@@ -350,7 +349,7 @@ class App:
             events=self.events,
             slots=self.host.slots,
             checks=self.host.checks,
-            missing_guards=lambda plugin: missing_guards(self.registry.components("plugin"), plugin),
+            plugins=self.plugins.control.components,
             closed_sessions=ClosedSessions(self.database, self.events, self._own),
         )
         self.dispatcher = Dispatcher(self.env, self.deliverer.settled, scan_every_s=noticed_s)

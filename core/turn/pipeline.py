@@ -38,6 +38,7 @@ from core.turn.stages.run_actions import run_actions
 from core.turn.stages.tell_outcome import tell_outcome
 from core.turn.stages.validate_actions import validate_actions
 from core.turn.state import StepResult, Turn
+from core.turn.tell_absent import tell_absent
 from core.turn.tell_events import tell_session
 from core.turn.undo import UNDO_ACTION, undone_meanwhile, what_is_undone
 from core.turn.write_pending import WriteFailed
@@ -203,6 +204,8 @@ async def go_on(
 async def take_command(turn: Turn, env: TurnEnvironment, generation: Generation) -> StepResult:
     """Take the one step of a typed command: no model is asked, its output goes to the user as it is."""
     read = read_command(turn.input.text, generation.commands)
+    if isinstance(read, CommandError):
+        read = await tell_absent(turn, env, generation, read)
     if isinstance(read, ActionEnvelope) and read.type == UNDO_ACTION:
         read = await what_is_undone(turn, env)
     return await take_asked(turn, env, generation, generation, read)
