@@ -1,4 +1,4 @@
-"""Plugins that are out of use: what they would have, which of them has what was asked for, and what brings one back."""
+"""Plugins that are out of use: which of them has what was asked for, and what brings it back."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def owner_of_command(components: Iterable[Component], word: str) -> Component | 
 
 
 def owner_of_group(components: Iterable[Component], word: str) -> Component | None:
-    """Return the plugin out of use that has the commands `rekku NAME …`, or is called so. Blocks: it may read files."""
+    """Return the plugin out of use that has `rekku NAME …`, or is called so. Blocks: it may read files."""
     written = re.compile(rf"""\bCommandGroup\(\s*(?:name\s*=\s*)?["']{re.escape(word)}["']""".encode())
     return next((c for c in _out(components) if _says(c, written) or c.name == word), None)
 

@@ -55,7 +55,7 @@ class TurnEnvironment:
     so that tests can stop the process there. show: shows an ephemeral sign of life. figures: what is counted.
     rehearsal: what external actions are answered with where nothing outside may be touched.
     events: takes in what is told of the turn. closed_sessions: conversations that are told of once they have ended.
-    slots: what plugins have filled. checks: those that they add to our health. plugins: all of them, with their states.
+    slots: what plugins have filled. checks: those that they add to our health. plugins: all, with their states.
     """
 
     owner: str
