@@ -33,7 +33,7 @@ from core.turn.stages.build_prompt import build_prompt
 from core.turn.stages.check_actions import check_actions
 from core.turn.stages.correct_reply import correction_request, merge_correction
 from core.turn.stages.parse_reply import parse_reply
-from core.turn.stages.read_command import CommandError, read_command
+from core.turn.stages.read_command import CommandError, command_name, read_command
 from core.turn.stages.run_actions import run_actions
 from core.turn.stages.tell_outcome import tell_outcome
 from core.turn.stages.validate_actions import validate_actions
@@ -204,8 +204,9 @@ async def go_on(
 async def take_command(turn: Turn, env: TurnEnvironment, generation: Generation) -> StepResult:
     """Take the one step of a typed command: no model is asked, its output goes to the user as it is."""
     read = read_command(turn.input.text, generation.commands)
-    if isinstance(read, CommandError):
-        read = await tell_absent(turn, env, generation, read)
+    word = command_name(turn.input.text)
+    if isinstance(read, CommandError) and word and word not in generation.commands:
+        read = CommandError(await tell_absent(word, turn.role, env) or read.sentence)
     if isinstance(read, ActionEnvelope) and read.type == UNDO_ACTION:
         read = await what_is_undone(turn, env)
     return await take_asked(turn, env, generation, generation, read)

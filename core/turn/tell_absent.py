@@ -7,25 +7,20 @@ import asyncio
 from core.contracts.inputs import Role
 from core.near_names import full_stop
 from core.registry.out_of_use import condition, owner_of_command, way_back
-from core.turn.environment import Generation, TurnEnvironment
-from core.turn.stages.read_command import CommandError, command_name
-from core.turn.state import Turn
+from core.turn.environment import TurnEnvironment
 
 
-async def tell_absent(turn: Turn, env: TurnEnvironment, generation: Generation, read: CommandError) -> CommandError:
-    """Return what is said of a command that cannot be read: as `read` says, unless a plugin out of use has it.
+async def tell_absent(word: str, role: Role, env: TurnEnvironment) -> str:
+    """Return what is said of a command that is not there: "" unless a plugin that is out of use has it.
 
     Trainers hear why and what brings it back, users which plugin it is and its state, guests that it is away.
     """
-    word = command_name(turn.input.text)
-    if not word or word in generation.commands:
-        return read
     plugin = await asyncio.to_thread(owner_of_command, env.plugins(), word)
     if plugin is None:
-        return read
-    if turn.role is not Role.TRAINER and turn.role is not Role.USER:
-        return CommandError(f"/{word} cannot be used at the moment.")
+        return ""
+    if role is not Role.TRAINER and role is not Role.USER:
+        return f"/{word} cannot be used at the moment."
     has = f"/{word} is a command of the plugin {plugin.name}, which is out of use"
-    if turn.role is Role.USER:
-        return CommandError(f"{has} ({plugin.state.value}). A trainer can bring it back.")
-    return CommandError(env.masker.text(f"{full_stop(f'{has} ({condition(plugin)})')} {way_back(plugin)}"))
+    if role is Role.USER:
+        return f"{has} ({plugin.state.value}). A trainer can bring it back."
+    return env.masker.text(f"{full_stop(f'{has} ({condition(plugin)})')} {way_back(plugin)}")
