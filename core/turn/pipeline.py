@@ -25,6 +25,7 @@ from core.turn.end_call import called_action
 from core.turn.environment import Entry, Generation, TurnEnvironment
 from core.turn.follow_strategy import planned, write_plan
 from core.turn.gather import CatalogueTextCache, gather
+from core.turn.guard_action import told_of_unchecked
 from core.turn.refuse import refusal, refuse
 from core.turn.resolve_session import resolved_session
 from core.turn.show_outcome import shown_again
@@ -259,6 +260,7 @@ async def act(
         tainted=tainted or any(action.outcome.tainted or action.seen.tainted for action in actions_done),
         pending=acting.pending,
         said=acting.said,
+        failure="" if acting.held_up is None else told_of_unchecked(env, turn.role, acting.held_up),
         tell=tell_outcome(actions_done[0].seen) if turn.input.kind is InputKind.COMMAND else "",
     )
 

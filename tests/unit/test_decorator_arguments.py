@@ -27,7 +27,7 @@ def test_a_wrong_argument_names_the_method_and_what_was_meant(decorator: str, wh
     source = f"class Dice:\n    @{decorator}\n    async def roll(self) -> None:\n        'Roll.'\n"
     names: dict[str, Any] = {name: getattr(ai_plugin_base, name) for name in ai_plugin_base.__all__}
     with pytest.raises(DeclarationError) as caught:
-        exec(compile(source, "/somewhere/dice.py", "exec"), names)  # noqa: S102 - a plugin's source
+        exec(compile(source, "/somewhere/dice.py", "exec"), names)
     said = caught.value.explain()
     assert said.startswith(f"Dice.roll (dice.py, line 2): {what}.")
     assert cure in said
