@@ -92,8 +92,8 @@ async def test_whoever_speaks_in_words_hears_at_once_which_plugin_holds_everythi
         (said,) = await kit.interface.ask("hi")
         assert len(engine.requests) == 1
         assert said == (
-            "I have stopped, since the plugin broken is to check everything that I do. The check broken.check did not "
-            "work: ZeroDivisionError: by zero. `/plugins disable broken` lets me go on without it."
+            "I have stopped, since the plugin broken is to check everything that I do. The check broken.check did "
+            "not work: ZeroDivisionError: by zero. `/plugins disable broken` lets me go on without it."
         )
         assert await kit.rows("SELECT state FROM turns") == [{"state": "error"}]
         (said,) = await kit.interface.ask("hi", user_id="eve")

@@ -1,4 +1,4 @@
-"""Arguments of decorators that are misspelt or missing: told with the method, its file and line, and what was meant."""
+"""Arguments of decorators that are misspelt or missing: told with the method, its place, and what was meant."""
 
 from __future__ import annotations
 
