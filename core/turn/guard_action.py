@@ -41,6 +41,6 @@ def told_of_unchecked(env: TurnEnvironment, role: Role, held_up: Unchecked) -> s
     component = next((c for c in env.plugins() if c.name == name), None)
     back = "" if component is None or component.state is ComponentState.ACTIVE else f" {way_back(component)}"
     return env.masker.text(
-        f"I have stopped, since the plugin {name} is to check everything that I do. {full_stop(held_up.reason)}{back} "
-        f"`/plugins disable {name}` lets me go on without it."
+        f"I have stopped, since the plugin {name} is to check everything that I do. {full_stop(held_up.reason)}"
+        f"{back} `/plugins disable {name}` lets me go on without it."
     )
