@@ -224,13 +224,13 @@ class App:
                 return
             await asyncio.sleep(0.02)
 
-    async def load(self) -> None:
-        """Load every component and start none: all that is needed to tell of them. A part of starting."""
+    async def load(self, only: Callable[[Found], bool] = lambda found: True) -> None:
+        """Load every component, or `only` some, and start none: all that telling of them needs."""
         controls = Controls(stop_turn=lambda *args: self.dispatcher.stop_turn(*args))
         zone, actions = self.settings.timezone, self.plugins.actions()
         await self.registry.load("plugin", core_plugins(lambda: self.env, controls, zone, actions))
         for kind in KINDS:
-            await self.registry.load(kind, self._found(kind))
+            await self.registry.load(kind, filter(only, self._found(kind)))
 
     def _found(self, kind: str) -> list[Found]:
         if kind not in self._discovered:

@@ -1,4 +1,4 @@
-"""What is wrong with the arguments of a decorator, told with the method that it stands above, its file and its line."""
+"""What is wrong with the arguments of a decorator, told with the method that it stands above and its place."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def _list(as_json: bool, limit: int, turn: int | None) -> int:
         say_json(rows)
         return 0
     headings = ("ID", "TIME", "TURN", "ACTION", "STATUS", "WHO", "PAYLOAD", "REASON")
-    hints = hints_by_action(settings) if rows else {}
+    hints = hints_by_action(settings, {row["action"] for row in rows})
     shown = [shown_payload(hints.get(row["action"], DisplayHints()), row["payload"]) for row in rows]
     say(table(headings, [_cells(settings, row, text) for row, text in zip(rows, shown, strict=True)]))
     return 0

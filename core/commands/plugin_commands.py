@@ -35,12 +35,18 @@ class WithPlugins(TyperGroup):
 
 
 def plugin_command(name: str) -> Any:
-    """Return the command of a plugin, None when none has one of that name."""
-    from core.commands.loaded import loaded_app
-    from core.commands.startup import settings_for, tell_failures
+    """Return the command of a plugin, None when none has one of that name; only plugins that have some load."""
+    from core.commands.startup import settings_for, tell_broken
+    from core.commands.wanted_plugins import plugins_that_say
 
     try:
-        app = loaded_app(settings_for())
+        settings = settings_for()
+        wanted = plugins_that_say(settings, "command_groups")
+        if not wanted:
+            return None
+        from core.commands.loaded import loaded_app
+
+        app = loaded_app(settings, only=lambda found: found.source in wanted)
     except RekkuError as error:
         complain(error.explain())
         raise typer.Exit(CANNOT_START) from None
@@ -48,7 +54,7 @@ def plugin_command(name: str) -> Any:
         if group.name == name:
             return _command(app, component, group)
     _refuse_absent(app, name)
-    tell_failures(app)  # one of them may be the one that has it
+    tell_broken(app)  # one of them may be the one that has it
     return None
 
 
