@@ -5,12 +5,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, TypeAlias, cast, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, PydanticUserError, create_model
 from pydantic.errors import PydanticSchemaGenerationError
 
+from core.code_places import place_of
 from core.contracts.actions import ActionContext, DisplayHints, Effect, Permission
 from core.contracts.errors import DeclarationError
 from core.contracts.json import Json, JsonObject
@@ -93,12 +93,6 @@ class DeclaredAction:
         """Return the keyword arguments of a validated payload; raises pydantic.ValidationError."""
         model = self.arguments.model_validate(dict(payload))
         return {name: getattr(model, name) for name in self.arguments.model_fields}
-
-
-def place_of(function: object) -> str:
-    """Return where a function is written, its decorators included, as "dice.py, line 3"; "" where nobody knows."""
-    code = getattr(inspect.unwrap(cast(Any, getattr(function, "__func__", function))), "__code__", None)
-    return "" if code is None else f"{Path(code.co_filename).name}, line {code.co_firstlineno}"
 
 
 def named(name: str, function: object) -> str:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable
-from pathlib import Path
 
+from core.registry.component_files import files_of
 from core.registry.discovery import Found, discover
 from core.registry.out_of_use import source_texts
 from core.settings import Settings
-
-MOST_SHARED = 200
 
 
 def plugins_that_say(settings: Settings, word: str, some: Iterable[str] = ()) -> set[str]:
@@ -29,9 +28,10 @@ def _says(text: bytes, wanted: bytes, several: list[bytes]) -> bool:
 
 
 def _text(found: Found) -> bytes:
-    texts = list(source_texts(found))
-    if found.folder is not None and Path(found.source).is_file():
-        for shared in sorted(found.folder.glob("_*"))[:MOST_SHARED]:
-            files = sorted(shared.rglob("*.py"))[:MOST_SHARED] if shared.is_dir() else [shared]
-            texts += [file.read_bytes() for file in files if file.suffix == ".py" and file.is_file()]
+    if found.folder is None:
+        return b"\n".join(source_texts(found))
+    texts = []
+    for file in files_of(found):
+        with contextlib.suppress(OSError):
+            texts.append(file.read_bytes())
     return b"\n".join(texts)

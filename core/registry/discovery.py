@@ -19,12 +19,13 @@ from types import ModuleType
 
 import structlog
 
+from core.code_places import ENTRY_POINTS
+
 log = structlog.get_logger("rekku.registry")
 
 PACKAGES = {"plugin": "plugins", "interface": "interfaces", "engine": "engines"}
 """The built-in package of each kind; it stands next to `core`."""
 
-ENTRY_POINTS = "rekku.plugins"
 EXPORT = "PLUGIN_CLASS"
 MAX_FOLDERS_DEEP = 12
 
