@@ -174,8 +174,9 @@ def _no_schema(fields: Mapping[str, Any]) -> tuple[str, str]:
     """Return what is wrong with fields of which no JSON Schema can be made, in our words, and the cure."""
     usable = f"Use {USABLE_TYPES}"
     for name, (hint, default) in fields.items():
+        one: dict[str, Any] = {name: (hint, default)}
         try:
-            create_model("payload", **{name: (hint, default)}).model_json_schema()
+            create_model("payload", **one).model_json_schema()
         except (PydanticSchemaGenerationError, PydanticUserError, TypeError):
             what = f"the parameter {name} is a {inspect.formatannotation(hint)}, which no JSON can be read as"
             if hint is ActionContext:

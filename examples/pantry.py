@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from core.ai_plugin_base import AIPluginBase, TurnContext
 from core.contracts.deliveries import Health
@@ -22,7 +22,7 @@ class Pantry(AIPluginBase):
 
     def command_groups(self) -> Sequence[CommandGroup]:
         """Return the commands of the command line; there the plugin is not started, and the database is the same."""
-        run = {"list": self.list_jars, "put": self.put}
+        run: dict[str, Callable[..., object]] = {"list": self.list_jars, "put": self.put}
         return [CommandGroup(name="pantry", description="Look into the pantry, and fill it.", run=run)]
 
     async def list_jars(self) -> None:

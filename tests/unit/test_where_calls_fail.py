@@ -24,7 +24,7 @@ from core.testing import running_app
 from tests.unit.test_hooks import TURN
 
 
-def dive(*args: Any) -> None:
+def dive(*args: Any) -> Any:
     raise ValueError("too shallow")
 
 
