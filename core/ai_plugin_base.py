@@ -33,6 +33,7 @@ from core.declarations import (
     marked_methods,
     named,
 )
+from core.decorator_arguments import mistake, tells_mistakes
 from core.event_conditions import always, regex, wake_word
 from core.near_names import suggestion
 from core.own_thread import in_own_thread
@@ -69,6 +70,7 @@ current_action: ContextVar[ActionContext] = ContextVar("rekku_current_action")
 """The context of the action that is running; the core sets it around every handler."""
 
 
+@tells_mistakes
 def action(
     *,
     effect: str,
@@ -118,20 +120,22 @@ def action(
     return decorate
 
 
+@tells_mistakes
 def hook(name: str, priority: int = 100) -> Callable[[F], F]:
     """Declare a method as a turn hook; lower priorities run first. Raises DeclarationError for unknown names."""
     if not isinstance(name, str):
-        raise _mistake(name, "@hook is used without the name of a hook", 'Write @hook("gather_context"), say.')
+        raise mistake(name, "@hook is used without the name of a hook", 'Write @hook("gather_context"), say.')
 
     def decorate(function: F) -> F:
         if name not in HOOKS:
-            raise _mistake(function, f"@hook({name!r}): there is no such hook", suggestion(name, HOOKS))
+            raise mistake(function, f"@hook({name!r}): there is no such hook", suggestion(name, HOOKS))
         function._rekku_hook = HookMark(name=name, priority=priority)  # type: ignore[attr-defined]
         return function
 
     return decorate
 
 
+@tells_mistakes
 def on(
     pattern: str,
     *,
@@ -148,7 +152,7 @@ def on(
     seconds. A method may have several. Mistakes are errors of the plugin's load.
     """
     if callable(pattern):
-        raise _mistake(pattern, "@on is used without a pattern", 'Write @on("turn.completed"), say.')
+        raise mistake(pattern, "@on is used without a pattern", 'Write @on("turn.completed"), say.')
     mark = EventMark(pattern=pattern, when=when, stage=stage, priority=priority, timeout_s=timeout_s)
 
     def decorate(function: F) -> F:
@@ -159,6 +163,7 @@ def on(
     return decorate
 
 
+@tells_mistakes
 def every(
     *,
     hours: float = 0,
@@ -180,15 +185,16 @@ def every(
 
     def decorate(function: F) -> F:
         if (length_s > 0) == bool(cron) or length_s < 0 or (cron and len(cron.split()) != 5):
-            raise _mistake(function, "@every says no interval", 'Write @every(minutes=30) or cron="0 7 * * *".')
+            raise mistake(function, "@every says no interval", 'Write @every(minutes=30) or cron="0 7 * * *".')
         if late not in ("run", "skip"):
-            raise _mistake(function, f"@every: late is {late!r}", 'Write late="run" or late="skip".')
+            raise mistake(function, f"@every: late is {late!r}", 'Write late="run" or late="skip".')
         function._rekku_every = mark  # type: ignore[attr-defined]
         return function
 
     return decorate
 
 
+@tells_mistakes
 def strategy(name: str, *, timeout_s: float = STRATEGY_TIMEOUT_S) -> Callable[[F], F]:
     """Declare a method `(turn, steps) -> StepPlan | None` as a turn strategy that `/strategy NAME` chooses.
 
@@ -202,7 +208,7 @@ def strategy(name: str, *, timeout_s: float = STRATEGY_TIMEOUT_S) -> Callable[[F
     def decorate(function: F) -> F:
         if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", name) or name == "default":
             cure = 'Use lower-case letters, digits and _, a letter first; "default" is what there is without one.'
-            raise _mistake(function, f"@strategy({name!r}): this cannot be the name of a strategy", cure)
+            raise mistake(function, f"@strategy({name!r}): this cannot be the name of a strategy", cure)
         function._rekku_strategy = mark  # type: ignore[attr-defined]
         return function
 
@@ -345,12 +351,6 @@ def _word(function: object, key: str, word: str, words: type[W]) -> W:
     try:
         return words(word)
     except ValueError:
-        raise _mistake(
+        raise mistake(
             function, f"@action({key}={word!r}): there is no such {key}", suggestion(str(word), words)
         ) from None
-
-
-def _mistake(function: object, what: str, cure: str) -> DeclarationError:
-    """Return the error of a declaration: which method it is, where it is written, and the cure."""
-    name = str(getattr(function, "__qualname__", function)).rpartition("<locals>.")[2]
-    return DeclarationError(f"{named(name, function)}: {what}.", cure=cure)

@@ -24,7 +24,6 @@ from core.isolation.host import IsolationHost
 from core.ownership import ALL_DUTIES, Duty, Ownership, expire_leases
 from core.registry.components import Registry
 from core.registry.discovery import Found, discover, given
-from core.registry.missing_guards import missing_guards
 from core.running_plugins import RunningPlugins
 from core.served_interfaces import ServedInterfaces
 from core.services import inbox, moved_chats, reminders
@@ -226,13 +225,13 @@ class App:
                 return
             await asyncio.sleep(0.02)
 
-    async def load(self) -> None:
-        """Load every component and start none: all that is needed to tell of them. A part of starting."""
+    async def load(self, only: Callable[[Found], bool] = lambda found: True) -> None:
+        """Load every component, or `only` some, and start none: all that telling of them needs."""
         controls = Controls(stop_turn=lambda *args: self.dispatcher.stop_turn(*args))
         zone, actions = self.settings.timezone, self.plugins.actions()
         await self.registry.load("plugin", core_plugins(lambda: self.env, controls, zone, actions))
         for kind in KINDS:
-            await self.registry.load(kind, self._found(kind))
+            await self.registry.load(kind, filter(only, self._found(kind)))
 
     def _found(self, kind: str) -> list[Found]:
         if kind not in self._discovered:
@@ -355,7 +354,7 @@ class App:
             events=self.events,
             slots=self.host.slots,
             checks=self.host.checks,
-            missing_guards=lambda plugin: missing_guards(self.registry.components("plugin"), plugin),
+            plugins=self.plugins.control.components,
             closed_sessions=ClosedSessions(self.database, self.events, self._own),
         )
         self.dispatcher = Dispatcher(self.env, self.deliverer.settled, scan_every_s=noticed_s)

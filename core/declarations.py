@@ -5,17 +5,18 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, TypeAlias, cast, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, PydanticUserError, create_model
 from pydantic.errors import PydanticSchemaGenerationError
 
-from core.contracts.actions import DisplayHints, Effect, Permission
+from core.code_places import place_of
+from core.contracts.actions import ActionContext, DisplayHints, Effect, Permission
 from core.contracts.errors import DeclarationError
 from core.contracts.json import Json, JsonObject
 
 CONTEXT_PARAMETER = "ctx"
+USABLE_TYPES = "str, int, float, bool, list[…], dict[str, …], Literal[…], an Enum, a date or a pydantic model"
 
 Model: TypeAlias = type[BaseModel]
 
@@ -94,12 +95,6 @@ class DeclaredAction:
         return {name: getattr(model, name) for name in self.arguments.model_fields}
 
 
-def place_of(function: object) -> str:
-    """Return where a function is written, its decorators included, as "dice.py, line 3"; "" where nobody knows."""
-    code = getattr(inspect.unwrap(cast(Any, getattr(function, "__func__", function))), "__code__", None)
-    return "" if code is None else f"{Path(code.co_filename).name}, line {code.co_firstlineno}"
-
-
 def named(name: str, function: object) -> str:
     """Return what a declaration is called where something is wrong with it: its name, and where it is written."""
     place = place_of(function)
@@ -139,9 +134,7 @@ def declare_action(plugin: str, method_name: str, function: Callable[..., Any], 
         arguments = create_model(f"{method_name}_payload", __config__=ConfigDict(extra="forbid"), **fields)
         schema = _tidy(arguments.model_json_schema())
     except (PydanticSchemaGenerationError, PydanticUserError, TypeError) as error:
-        first_line = str(error).splitlines()[0]
-        cure = "Use types that JSON has, enums, dates or pydantic models."
-        raise mistake(f"the signature has no JSON Schema ({first_line})", cure) from error
+        raise mistake(*_no_schema(fields)) from error
     if mark.destination_field and mark.destination_field not in fields:
         raise mistake(f"destination_field names {mark.destination_field}", "Name a parameter of the method.")
     returns_output = mark.returns_output
@@ -175,6 +168,21 @@ def declare_action(plugin: str, method_name: str, function: Callable[..., Any], 
         arguments=arguments,
         takes_context=takes_context,
     )
+
+
+def _no_schema(fields: Mapping[str, Any]) -> tuple[str, str]:
+    """Return what is wrong with fields of which no JSON Schema can be made, in our words, and the cure."""
+    usable = f"Use {USABLE_TYPES}"
+    for name, (hint, default) in fields.items():
+        one: dict[str, Any] = {name: (hint, default)}
+        try:
+            create_model("payload", **one).model_json_schema()
+        except (PydanticSchemaGenerationError, PydanticUserError, TypeError):
+            what = f"the parameter {name} is a {inspect.formatannotation(hint)}, which no JSON can be read as"
+            if hint is ActionContext:
+                return what, f"Name it {CONTEXT_PARAMETER}: that is where the context is given."
+            return what, f"{usable}, and make of it what the method needs."
+    return "no JSON Schema can be made of its parameters together", f"{usable}."
 
 
 def _tidy(schema: JsonObject) -> JsonObject:

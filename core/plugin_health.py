@@ -123,7 +123,7 @@ class PluginHealth:
         label = f"{component.name}.health"
         answer = await self._foreign.call(label, lambda: invoke(ask), ANSWER_S, component.name, counted=False)
         if isinstance(answer, Raised):
-            return answer.sentence
+            return f"{answer.sentence} ({answer.where})" if answer.where else answer.sentence
         health = told_health(answer.value)
         return "" if health.ok else health.sentence or "it is not well"
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 
+from core.code_places import place_of
 from core.contracts.services import Clock
 from core.plugin_control import PluginControl
 from core.plugin_health import PluginHealth
@@ -21,7 +22,7 @@ from core.registry.components import Registry
 from core.registry.discovery import Found, discover
 from core.registry.switching import PluginSwitch
 from core.services import plugin_wishes
-from core.services.foreign import ForeignCalls, place_of
+from core.services.foreign import ForeignCalls
 from core.services.forks import end_forks_of
 from core.services.loop_watchdog import MOST_FRAMES, Block, LoopWatchdog
 from core.services.mask import Masker

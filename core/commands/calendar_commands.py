@@ -21,6 +21,7 @@ from core.commands.terminal_text import complain, on_one_line, say, say_json
 from core.contracts.errors import RekkuError
 from core.contracts.inputs import Address, Principal
 from core.contracts.schedule import ReminderMode
+from core.counted import counted
 from core.interface_base import InterfaceBase
 from core.services import calendar_uids, reminders
 from core.services.clock import SystemClock
@@ -48,7 +49,7 @@ def export_to(file: str, principal: Principal | None, *, force: bool) -> int:
         _write(target, content)
     except OSError as error:
         raise CommandFailed(f"{file} cannot be written ({error.strerror}).") from error
-    say(f"{_counted(len(found))} written to {file}.")
+    say(f"{counted(len(found), 'reminder')} written to {file}.")
     return 0
 
 
@@ -127,12 +128,10 @@ def _lines(
         lines += [f"  Not carried over: {lost}." for lost in each.entry.lost]
     lines += [f"Left out: {each.name}: {each.reason}." for each in (*there, *left_out)]
     would_be = "would be imported" if dry_run else "imported"
-    lines.append(f"{_counted(len(done))} {would_be}, {len(there)} there already, {len(left_out)} left out.")
+    lines.append(
+        f"{counted(len(done), 'reminder')} {would_be}, {len(there)} there already, {len(left_out)} left out."
+    )
     return lines
-
-
-def _counted(count: int) -> str:
-    return f"{count} reminder{'' if count == 1 else 's'}"
 
 
 def _content(file: str) -> bytes:

@@ -17,6 +17,7 @@ from core.contracts.errors import ScheduleError
 from core.contracts.inputs import Address
 from core.contracts.reminders import Intent, Occurrence
 from core.contracts.schedule import MissedPolicy, ReminderMode
+from core.counted import counted
 from core.services import occurrences
 
 ALL_DAY_AT_H = 9
@@ -193,7 +194,7 @@ def _left_behind(component: Component) -> list[str]:
     if component.first("EXDATE") is not None or component.first("EXRULE") is not None:
         lost.append("it leaves dates out (EXDATE): it comes on them all the same")
     if guests := len(component.lines.get("ATTENDEE", [])):
-        lost.append(f"it has {guests} attendee{'' if guests == 1 else 's'}: they are told nothing")
+        lost.append(f"it has {counted(guests, 'attendee')}: they are told nothing")
     return lost
 
 

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from core.commands.check import Check
 
 
+NOT_RUNNING = "No process runs here: the health checks that plugins add can be asked only beside `rekku run`."
+
+
 def doctor(as_json: AsJson = False) -> None:
     """Show what works and what does not, and the cure.
 
@@ -54,11 +57,11 @@ def _doctor(as_json: bool) -> int:
         named = [{"key": key, "value": value, "source": source} for key, value, source in rows]
         say_json({"ok": works, "process": process, "settings": named, "checks": [c.as_json() for c in checks]})
     else:
-        say(_report(rows, checks, works))
+        say(_report(rows, checks, works, process))
     return 0 if works else FAILED
 
 
-def _report(settings: list[tuple[str, str, str]], checks: list[Check], works: bool) -> str:
+def _report(settings: list[tuple[str, str, str]], checks: list[Check], works: bool, process: str) -> str:
     from core.commands.table import table
     from core.commands.terminal_text import typed
 
@@ -76,5 +79,6 @@ def _report(settings: list[tuple[str, str, str]], checks: list[Check], works: bo
             "",
             "All that was examined works." if works else "Something does not work; see above.",
             f"Plugins were loaded, not started: `{typed('plugins', 'check')} NAME` starts one.",
+            *([] if process else [NOT_RUNNING]),
         ]
     )

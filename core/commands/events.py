@@ -86,8 +86,8 @@ def _check(pattern: str) -> None:
 
 def _list(asked: dict[str, Any], as_json: bool, limit: int) -> int:
     from core.commands.startup import settings_for
-    from core.commands.table import table
-    from core.commands.terminal_text import say, say_json
+    from core.commands.table import log_lines
+    from core.commands.terminal_text import say_cells, say_json
 
     settings = settings_for()
     rows = _read(settings, asked, limit, 0)
@@ -95,7 +95,7 @@ def _list(asked: dict[str, Any], as_json: bool, limit: int) -> int:
         say_json([_without_row(row) for row in rows])
         return 0
     headings = ("TIME", "EVENT", "SOURCE", "CORRELATION", "END", "HANDLERS", "DATA")
-    say(table(headings, [_cells(settings, row) for row in rows]))
+    say_cells(log_lines(headings, [_cells(settings, row) for row in rows]))
     return 0
 
 

@@ -24,6 +24,7 @@ from core.commands.terminal_text import typed
 from core.contracts.deliveries import Health
 from core.contracts.errors import EngineError, RekkuError
 from core.counted import counted
+from core.registry.discovery import Found
 from core.services.engines import EngineHandle, Engines
 from core.services.foreign import Raised, Returned
 from core.services.mask import Masker
@@ -77,7 +78,7 @@ async def examine(
     checks.append(_policy(settings))
     checks.append(_health(settings))
     checks += await running_checks(settings, process)
-    async with _loaded(settings, masker, known) as app:
+    async with loaded_in_memory(settings, masker, known) as app:
         checks += [
             Check(area="settings", name="rekku.toml", state=WARNING, detail=sentence)
             for sentence in tables_of_nobody(app)
@@ -162,7 +163,9 @@ def _health(settings: Settings) -> Check:
 
 
 @contextlib.asynccontextmanager
-async def _loaded(settings: Settings, masker: Masker, known: Known) -> AsyncIterator[App]:
+async def loaded_in_memory(
+    settings: Settings, masker: Masker, known: Known, only: Callable[[Found], bool] = lambda found: True
+) -> AsyncIterator[App]:
     """Load the components on a database in memory, for what engines keep in theirs."""
     database = SqliteDatabase(None)
     await database.start()
@@ -171,7 +174,7 @@ async def _loaded(settings: Settings, masker: Masker, known: Known) -> AsyncIter
         app = App(settings, masker=masker, database=database)
         app.plugins.control.wishes = dict(known.wishes)
         with contextlib.redirect_stdout(sys.stderr):  # what plugins print when they are imported is no answer
-            await app.load()
+            await app.load(only)
         yield app
     finally:
         await database.stop()

@@ -37,8 +37,8 @@ def _list(as_json: bool, limit: int, turn: int | None) -> int:
     from core.commands.shown_payload import hints_by_action, shown_payload
     from core.commands.startup import settings_for
     from core.commands.stored import read_stored
-    from core.commands.table import table
-    from core.commands.terminal_text import say, say_json
+    from core.commands.table import log_lines
+    from core.commands.terminal_text import say_cells, say_json
     from core.contracts.actions import DisplayHints
     from core.services import ledger
 
@@ -48,9 +48,9 @@ def _list(as_json: bool, limit: int, turn: int | None) -> int:
         say_json(rows)
         return 0
     headings = ("ID", "TIME", "TURN", "ACTION", "STATUS", "WHO", "PAYLOAD", "REASON")
-    hints = hints_by_action(settings) if rows else {}
+    hints = hints_by_action(settings, {row["action"] for row in rows})
     shown = [shown_payload(hints.get(row["action"], DisplayHints()), row["payload"]) for row in rows]
-    say(table(headings, [_cells(settings, row, text) for row, text in zip(rows, shown, strict=True)]))
+    say_cells(log_lines(headings, [_cells(settings, row, text) for row, text in zip(rows, shown, strict=True)]))
     return 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -15,6 +15,7 @@ from core.commands.startup import log_kept, mask_of
 from core.commands.stored import stored_wishes
 from core.contracts.json import JsonObject
 from core.registry.components import Component, ComponentState
+from core.registry.discovery import Found
 from core.registry.start_order import start_order
 from core.settings import Settings
 
@@ -43,10 +44,12 @@ class Standing:
         return {name: getattr(self, name) for name in names}
 
 
-def loaded_app(settings: Settings, *, with_wishes: bool = True) -> App:
+def loaded_app(
+    settings: Settings, *, with_wishes: bool = True, only: Callable[[Found], bool] = lambda found: True
+) -> App:
     """Return an app whose components are loaded, none of them started. Works beside a running process.
 
-    with_wishes: leave out what was disabled by command or quarantined.
+    with_wishes: leave out what was disabled by command or quarantined. only: which components are wanted at all.
     """
     masker = mask_of(settings)
     with log_kept(settings, masker, quiet="ERROR"):
@@ -54,7 +57,7 @@ def loaded_app(settings: Settings, *, with_wishes: bool = True) -> App:
         if with_wishes:
             app.plugins.control.wishes = stored_wishes(settings)
         with contextlib.redirect_stdout(sys.stderr):  # what plugins print when they are imported is no answer
-            asyncio.run(app.load())
+            asyncio.run(app.load(only))
     return app
 
 

@@ -10,6 +10,7 @@ import typer
 
 from core.commands.exit_status import CommandFailed, finish
 from core.commands.options import AsJson, Limit
+from core.counted import counted
 
 group = typer.Typer(no_args_is_help=True, help="Look at deliveries, and try dead letters again.")
 
@@ -107,7 +108,7 @@ def _retry(ids: list[int] | None, as_json: bool) -> int:
     if as_json:
         say_json({"retried": count})
     else:
-        say(f"{count} dead letter{'' if count == 1 else 's'} will be tried again. {when_taken_up(settings)}")
+        say(f"{counted(count, 'dead letter')} will be tried again. {when_taken_up(settings)}")
     if ids is not None and count < len(ids):
         raise CommandFailed(
             f"{len(ids) - count} of the {len(ids)} ids are no dead letters.", cure="`rekku outbox dead` lists them."

@@ -35,20 +35,49 @@ class WithPlugins(TyperGroup):
 
 
 def plugin_command(name: str) -> Any:
-    """Return the command of a plugin, None when none has one of that name."""
-    from core.commands.loaded import loaded_app
-    from core.commands.startup import settings_for, tell_failures
+    """Return the command of a plugin, None when none has one of that name; only plugins that have some load."""
+    from core.commands.startup import settings_for, tell_broken
+    from core.commands.wanted_plugins import plugins_that_say
 
     try:
-        app = loaded_app(settings_for())
+        settings = settings_for()
+        wanted = plugins_that_say(settings, "command_groups")
+        if not wanted:
+            return None
+        from core.commands.loaded import loaded_app
+
+        app = loaded_app(settings, only=lambda found: found.source in wanted)
     except RekkuError as error:
         complain(error.explain())
         raise typer.Exit(CANNOT_START) from None
     for component, group in groups_of(app):
         if group.name == name:
             return _command(app, component, group)
-    tell_failures(app)  # one of them may be the one that has it
+    _refuse_absent(app, name)
+    tell_broken(app)  # one of them may be the one that has it
     return None
+
+
+def _refuse_absent(app: App, name: str) -> None:
+    """Say which plugin out of use has a command and what to do; the command line ends with that."""
+    from core.registry.out_of_use import condition, owner_of_group
+
+    component = owner_of_group(app.registry.components("plugin"), name)
+    if component is None:
+        return
+    cure = f"`rekku plugins enable {component.name}` brings it back."
+    if component.state == "failed":
+        at = f" ({component.stage})" if component.stage else ""
+        complain(app.masker.text(f"The plugin {component.name} does not work{at}: {component.reason}"))
+        cure = f"`rekku {name}` is there once that is mended; `rekku plugins check` says more."
+    else:
+        if not component.reason:
+            cure = f"Remove `enabled = false` of [plugins.{component.name}] in rekku.toml."
+        complain(
+            app.masker.text(f"`rekku {name}`: the plugin {component.name} is out of use: {condition(component)}.")
+        )
+    complain(cure)
+    raise typer.Exit(CANNOT_START)
 
 
 def groups_of(app: App) -> list[tuple[Component, CommandGroup]]:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from core.commands.exit_status import finish
 from core.commands.options import AsJson
+
+if TYPE_CHECKING:
+    from core.conformance.findings import Finding
+    from core.settings import Settings
 
 group = typer.Typer(no_args_is_help=True, help="Look at plugins, engines and interfaces; change and write plugins.")
 
@@ -52,7 +56,8 @@ def check(
     """Check whether a plugin keeps to the rules, and how to mend it.
 
     It is imported, started and stopped twice in a process of its own, with an empty home that is thrown away, and
-    without the environment's secrets. Actions are not run, but with --run those whose effect is "read".
+    without the environment's secrets. Actions are not run, but with --run those whose effect is "read". Where
+    rekku.toml configures it, it is then asked, without being started, whether it would work so.
     """
     finish(lambda: _check(path, run_reads, as_json))
 
@@ -162,6 +167,16 @@ def _new(name: str, folder: bool, into: Path | None) -> int:
     return 0
 
 
+def _configured(settings: Settings, path: Path) -> list[Finding]:
+    from core.commands.configured_check import configured_check
+    from core.commands.event_loop import run_and_leave
+    from core.commands.startup import log_kept, mask_of
+
+    masker = mask_of(settings)
+    with log_kept(settings, masker, quiet="ERROR"):
+        return run_and_leave(configured_check(settings, masker, path))
+
+
 def _check(path: str, run_reads: bool, as_json: bool) -> int:
     import os
 
@@ -181,6 +196,8 @@ def _check(path: str, run_reads: bool, as_json: bool) -> int:
         raise CommandFailed(str(error), cure=error.cure) from error
     with shown_waiting(f"checking {target.path.name} in a process of its own"):
         found = check(target, run_reads=run_reads)
+        if findings.worst(found) != findings.FAILED:
+            found = [*found, *_configured(settings, target.path)]
     if as_json:
         say_json([finding.as_json() for finding in found])
     else:

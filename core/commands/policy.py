@@ -10,6 +10,7 @@ from core.commands.exit_status import FAILED, CommandFailed, finish
 from core.commands.options import AsJson
 from core.contracts.inputs import Address, Principal, Role
 from core.contracts.json import JsonObject
+from core.counted import counted
 
 if TYPE_CHECKING:
     from core.app import App
@@ -120,8 +121,7 @@ def _check(as_json: bool) -> int:
             name = "" if finding.name == finding.rule else f" ({finding.name})"
             say(f"{finding.rule}{name}: {finding.problem} {finding.cure}".rstrip())
         if not wrong:
-            count = len(settings.policy_rules)
-            say(f"{count} rule{'' if count == 1 else 's'}, and nothing is wrong.")
+            say(f"{counted(len(settings.policy_rules), 'rule')}, and nothing is wrong.")
     return FAILED if wrong else 0
 
 

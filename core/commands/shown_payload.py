@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from core.contracts.actions import DisplayHints
@@ -22,9 +22,14 @@ def shown_payload(hints: DisplayHints, payload: Any) -> str:
     return " ".join(filter(None, (said, compact(rest) if rest or not said else "")))
 
 
-def hints_by_action(settings: Settings) -> Mapping[str, DisplayHints]:
-    """Return the hints of the actions of all plugins that load cleanly; none is started."""
+def hints_by_action(settings: Settings, actions: Collection[str]) -> Mapping[str, DisplayHints]:
+    """Return the hints of actions, of the plugins that load cleanly; those that may have some are loaded alone."""
+    from core.commands.wanted_plugins import plugins_that_say
+
+    wanted = plugins_that_say(settings, DisplayHints.__name__, actions) if actions else set()
+    if not wanted:
+        return {}
     from core.commands.loaded import loaded_app
 
-    plugins = loaded_app(settings).registry.components("plugin")
-    return {entry.spec.type: entry.spec.display for plugin in plugins for entry in plugin.entries}
+    app = loaded_app(settings, only=lambda found: found.source in wanted)
+    return {e.spec.type: e.spec.display for plugin in app.registry.components("plugin") for e in plugin.entries}

@@ -87,13 +87,18 @@ def log_kept(settings: Settings, masker: Masker, *, quiet: str = "", path: Path 
 
 def tell_failures(app: App) -> None:
     """Say on stderr which components do not work and which tables of rekku.toml are nobody's, a line each."""
+    tell_broken(app)
+    for sentence in tables_of_nobody(app):
+        complain(on_one_line(sentence))
+
+
+def tell_broken(app: App) -> None:
+    """Say on stderr which components do not work, a line each."""
     for component in app.registry.components():
         if component.state == "failed":
             stage = f" ({component.stage})" if component.stage else ""
             reason = app.masker.text(component.reason)
             complain(on_one_line(f"The {component.kind} {component.name} does not work{stage}: {reason}"))
-    for sentence in tables_of_nobody(app):
-        complain(on_one_line(sentence))
 
 
 def tables_of_nobody(app: App) -> list[str]:

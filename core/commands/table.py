@@ -17,15 +17,31 @@ _GAP = "  "
 _NARROWEST = 6
 
 
+def log_lines(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Return entries of a log as a table, elsewhere than on a terminal a line each, for `cut -f`, `awk` and the like.
+
+    There the cells stand between tabs, no cell holds one, and what is longer than LONGEST_CELL is cut: `--json` has
+    the whole.
+    """
+    if _on_terminal():
+        return table(headings, rows)
+    lines = [list(headings), *([on_one_line(str(cell)) or "-" for cell in row] for row in rows)]
+    return "\n".join("\t".join(_cut(cell, LONGEST_CELL) for cell in line) for line in lines)
+
+
 def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Return the rows under their headings; where stdout is a terminal, no line is wider than it."""
     lines = [list(headings), *([on_one_line(str(cell)) for cell in row] for row in rows)]
     widths = [min(max(_width(line[column]) for line in lines), LONGEST_CELL) for column in range(len(headings))]
     fit = _padded
-    if sys.stdout is not None and sys.stdout.isatty():
+    if _on_terminal():
         _shrink(widths, shutil.get_terminal_size().columns)
         fit = _fit
     return "\n".join(_GAP.join(map(fit, line, widths)).rstrip() for line in lines)
+
+
+def _on_terminal() -> bool:
+    return sys.stdout is not None and sys.stdout.isatty()
 
 
 def _shrink(widths: list[int], columns: int) -> None:

@@ -27,6 +27,11 @@ def say(text: str) -> None:
     _write(sys.stdout, text)
 
 
+def say_cells(text: str) -> None:
+    """Write lines whose cells stand between tabs to stdout."""
+    _write(sys.stdout, text, cells=True)
+
+
 def say_json(value: Json) -> None:
     """Write one JSON value to stdout; what could not be printed stands there as its escape."""
     _write(sys.stdout, printable_json(value, indent=2))
@@ -57,10 +62,11 @@ def visible(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
 
 
-def _write(stream: TextIO | None, text: str) -> None:
+def _write(stream: TextIO | None, text: str, *, cells: bool = False) -> None:
     if stream is None:  # what Python makes of a standard stream that is closed
         return
-    line = f"{visible(text)}\n"
+    line = "\t".join(map(visible, text.split("\t"))) if cells else visible(text)
+    line = f"{line}\n"
     try:
         stream.write(line)
     except UnicodeEncodeError:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from core.code_places import place_of
 from core.conformance.findings import Findings
 from core.counted import counted
-from core.declarations import place_of
 from core.registry.misspelt_events import meant_instead
 from core.services.event_handlers import HandlerBinding
 

@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from core.code_places import ENTRY_POINTS
+
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
@@ -29,7 +31,6 @@ log = structlog.get_logger("rekku.registry")
 PACKAGES = {"plugin": "plugins", "interface": "interfaces", "engine": "engines"}
 """The built-in package of each kind; it stands next to `core`."""
 
-ENTRY_POINTS = "rekku.plugins"
 EXPORT = "PLUGIN_CLASS"
 MAX_FOLDERS_DEEP = 12
 

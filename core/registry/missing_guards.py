@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable
-from pathlib import Path
 
 from core.registry.component import OWN, Component, ComponentState
 from core.registry.discovery import Found
+from core.registry.out_of_use import condition, source_texts
 
 GUARD = "before_action"
 WANTED_OUT = (ComponentState.ACTIVE, ComponentState.DISABLED)
-MOST_FILES = 200
 
 
 def missing_guards(components: Iterable[Component], plugin: str) -> tuple[tuple[str, str], ...]:
@@ -22,21 +20,9 @@ def missing_guards(components: Iterable[Component], plugin: str) -> tuple[tuple[
     plugins = [component for component in components if component.kind == "plugin"]
     if any(c.name == plugin and c.source == OWN for c in plugins):
         return ()
-    return tuple(
-        (c.name, f"{c.state.value}: {c.reason}" if c.reason else c.state.value)
-        for c in plugins
-        if c.guards and c.state not in WANTED_OUT
-    )
+    return tuple((c.name, condition(c)) for c in plugins if c.guards and c.state not in WANTED_OUT)
 
 
 def may_guard(found: Found) -> bool:
     """Whether the source of a plugin that is not loaded names the guard; read, not run."""
-    if found.folder is None:
-        return False
-    source = Path(found.source)
-    files = [source] if source.is_file() else sorted(source.rglob("*.py"))[:MOST_FILES] if source.is_dir() else []
-    for file in files:
-        with contextlib.suppress(OSError):
-            if GUARD.encode() in file.read_bytes():
-                return True
-    return False
+    return any(GUARD.encode() in text for text in source_texts(found))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from traceback import extract_tb
 
+from core.code_places import place_raised
 from core.contracts.errors import RekkuError
 
 _LONGEST = 500
@@ -22,18 +22,10 @@ def reason_of(error: BaseException, folder: Path | None = None) -> str:
     sentence = f"{name}: {first_line}" if first_line else name
     if isinstance(error, ModuleNotFoundError) and error.name:
         sentence += f"; install what provides {error.name}"
-    return _line(sentence, _place(error, folder))
+    return _line(sentence, place_raised(error, folder))
 
 
 def _line(sentence: str, place: str) -> str:
     if len(sentence) > _LONGEST:
         sentence = sentence[:_LONGEST] + "…"
     return f"{sentence} ({place})" if place else sentence
-
-
-def _place(error: BaseException, folder: Path | None) -> str:
-    """Return the innermost frame inside the folder, as "dice.py, line 3"."""
-    if folder is None:
-        return ""
-    frames = [frame for frame in extract_tb(error.__traceback__) if Path(frame.filename).is_relative_to(folder)]
-    return f"{Path(frames[-1].filename).relative_to(folder)}, line {frames[-1].lineno}" if frames else ""

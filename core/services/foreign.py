@@ -5,18 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import inspect
-import sysconfig
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
-from traceback import extract_tb
 from typing import Any, Generic, TypeVar
 from weakref import WeakSet
 
 import structlog
 
+from core.code_places import place_of, place_raised
 from core.contracts.errors import RekkuError
 from core.contracts.hooks import TurnContext
 from core.contracts.json import storable
@@ -26,8 +23,6 @@ log = structlog.get_logger("rekku.foreign")
 
 CANCEL_GRACE_S = 1.0
 HELD_S = 0.1
-
-_OURS = tuple(Path(part) for part in (Path(__file__).parents[1], sysconfig.get_path("stdlib")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +54,7 @@ class Raised:
     @property
     def where(self) -> str:
         """The innermost frame of the code that was called, as "dice.py, line 3", or "" where it is not known."""
-        frames = [frame for frame in extract_tb(self.error.__traceback__) if _is_foreign(frame.filename)]
-        return f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
+        return place_raised(self.error)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,20 +183,6 @@ class ForeignCalls:
             task.add_done_callback(self._overdue.discard)
         elif not task.cancelled():
             task.exception()
-
-
-def place_of(function: Callable[..., Any]) -> str:
-    """Return where a function stands, as "dice.py, line 3", or ""."""
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    return "" if code is None else f"{Path(code.co_filename).name}, line {code.co_firstlineno}"
-
-
-def _is_foreign(filename: str) -> bool:
-    """Whether a frame is neither ours nor a library's."""
-    path = Path(filename)
-    if not path.is_absolute() or "site-packages" in path.parts:
-        return False
-    return not any(path.is_relative_to(folder) for folder in _OURS)
 
 
 async def contained(work: Awaitable[T]) -> T:

@@ -48,6 +48,13 @@ class HookBinding:
         return f"{self.plugin}.{self.method}"
 
 
+@dataclass(frozen=True, slots=True)
+class Unchecked(Block):
+    """What a guard that cannot say yes or no comes to. plugin: whose it is."""
+
+    plugin: str
+
+
 class HookRunner:
     """Runs the hooks of the active plugins in the order (priority, plugin, position)."""
 
@@ -139,12 +146,13 @@ class HookRunner:
         for binding in self._index().get(name, ()):
             answer = await self._ask(binding, self._timeout_s, turn, turn, *map(_own, args))
             if isinstance(answer, Raised):
-                return Block(f"The check {binding.label} did not work: {answer.sentence}")
+                return Unchecked(f"The check {binding.label} did not work: {answer.sentence}", binding.plugin)
             if isinstance(answer.value, Block):
                 return _told(answer.value)
             if answer.value is not None:
                 self._report(binding, f"answered with a {type(answer.value).__name__}, not a Block or None")
-                return Block(f"The check {binding.label} gave an answer that is neither yes nor no.")
+                reason = f"The check {binding.label} gave an answer that is neither yes nor no."
+                return Unchecked(reason, binding.plugin)
         return None
 
     def _index(self) -> dict[str, list[HookBinding]]:

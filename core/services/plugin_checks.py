@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+import structlog
+
 from core.contracts.deliveries import Health
 from core.contracts.services import Clock
 from core.contracts.slots import HealthCheck
@@ -13,6 +15,8 @@ from core.services.question import Question
 from core.services.slots import Slots
 from core.services.sync_or_async import invoke
 from core.services.told_health import told_health
+
+log = structlog.get_logger("rekku.plugins")
 
 LONGEST_ANSWER_S = 10.0
 KEPT_S = 30.0
@@ -66,6 +70,8 @@ class PluginChecks:
             label = f"check {check.name} of {plugin}"
             answer = await self._foreign.call(label, lambda: invoke(check.check), LONGEST_ANSWER_S, plugin)
             if isinstance(answer, Raised):
+                about = {"where": answer.where, "raised": answer.error}
+                log.warning("a check did not work", plugin=plugin, check=check.name, error=answer.sentence, **about)
                 return Health(ok=False, detail=answer.sentence)
             return told_health(answer.value)
 

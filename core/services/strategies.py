@@ -55,13 +55,15 @@ class Strategies:
         # Its own copy: what it does to the records must change nothing.
         taken = copy.deepcopy(tuple(steps))
         answer = await self._foreign.call(label, lambda: invoke(binding.call, turn, taken), binding.timeout_s)
+        more: dict[str, object] = {}
         if isinstance(answer, Raised):
             wrong, plan = answer.sentence, None
+            more = {"where": answer.where, "raised": answer.error}
         else:
             plan = StepPlan() if answer.value is None else answer.value
             wrong = _malformed(plan)
         if wrong:
-            log.warning("a turn strategy did not work", plugin=binding.plugin, strategy=name, error=wrong)
+            log.warning("a turn strategy did not work", plugin=binding.plugin, strategy=name, error=wrong, **more)
             return None
         return plan
 

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import inspect, literal_column, select, table, text
 
 from core.contracts.errors import HomeInUse, StorageError
+from core.counted import counted
 from core.settings import Settings
 from core.storage.home_lock import HomeLock
 from core.storage.opening import StoredDatabase
@@ -42,7 +43,7 @@ async def refuse_served(database: StoredDatabase) -> None:
             return
         await asyncio.sleep(BETWEEN_LOOKS_S)
     raise HomeInUse(
-        f"{database.where} is in use: {others} more connection{'s' if others > 1 else ''} of the same user.",
+        f"{database.where} is in use: {counted(others, 'more connection')} of the same user.",
         cure="Stop every process of Rekku that works on it, and whoever else is connected as this user.",
     )
 

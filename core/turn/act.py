@@ -15,13 +15,13 @@ import structlog
 from core.contracts.actions import MESSAGE_ACTION, ActionEnvelope, ActionSpec, Effect
 from core.contracts.deliveries import Delivery, Part
 from core.contracts.errors import CannotDeliver
-from core.contracts.hooks import Block
 from core.contracts.inputs import InputKind
 from core.contracts.outcomes import Outcome, OutcomeStatus
 from core.contracts.policy import Decision, Verdict
 from core.contracts.prompts import Line
 from core.contracts.steps import RecordedAction
 from core.services import history, ledger
+from core.services.hooks import Unchecked
 from core.turn.ask_approval import approval_request
 from core.turn.call_action import CalledActions
 from core.turn.environment import Entry, TurnEnvironment
@@ -67,6 +67,7 @@ class Acting:
         self._broken = ""
         self._refused = refused
         self._only = only
+        self.held_up: Unchecked | None = None
         self.pending: list[PendingAction] = []
         self.said: dict[int, list[Line]] = {}
 
@@ -150,7 +151,8 @@ class Acting:
         if await self._write_first():
             return await self.note(position, envelope, Outcome(status=OutcomeStatus.SKIPPED, reason=self._broken))
         blocked = await guard_action(self._env, self._turn.context(tainted=self._tainted), spec, envelope)
-        if isinstance(blocked, Block):
+        if blocked is not None:
+            self.held_up = blocked if isinstance(blocked, Unchecked) else None
             outcome = Outcome(status=OutcomeStatus.DENIED, reason=blocked.reason)
             return await self.note(position, envelope, outcome)
         rehearsal = self._env.rehearsal

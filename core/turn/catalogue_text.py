@@ -59,24 +59,25 @@ def whole_text(spec: ActionSpec) -> str:
 def _field(spec: ActionSpec, name: str, schema: Mapping[str, Json]) -> str:
     optional = "" if name in spec.required else "?"
     description = schema.get("description", "")
-    return f"{name}{optional} {_type(schema)}" + (f" ({description})" if description else "")
+    return f"{name}{optional} {type_words(schema)}" + (f" ({description})" if description else "")
 
 
 _LIMITS = {"minimum": "≥", "maximum": "≤", "exclusiveMinimum": ">", "exclusiveMaximum": "<", "pattern": "~"}
 
 
-def _type(schema: Mapping[str, Json]) -> str:
+def type_words(schema: Mapping[str, Json]) -> str:
+    """Return what a field takes, in a word or two: "integer ≥1 ≤20", "string"."""
     if "enum" in schema:
         return "|".join(compact(value) for value in schema["enum"])
     if "const" in schema:
         return compact(schema["const"])
     if "anyOf" in schema:
-        return "|".join(_type(option) for option in schema["anyOf"] if option.get("type") != "null")
+        return "|".join(type_words(option) for option in schema["anyOf"] if option.get("type") != "null")
     if "$ref" in schema or "properties" in schema:
         return compact(_plain(schema))
     name = schema.get("type", "any")
     if name == "array":
-        return f"[{_type(schema.get('items', {}))}]"
+        return f"[{type_words(schema.get('items', {}))}]"
     limits = "".join(f" {sign}{schema[key]}" for key, sign in _LIMITS.items() if key in schema)
     return f"{name}{limits}"
 

@@ -20,6 +20,7 @@ from core.services.approvals import Approval
 from core.turn.ask_approval import give
 from core.turn.catalogue_text import whole_text
 from core.turn.environment import TurnEnvironment
+from core.turn.explain_command import explain_command
 from core.turn.find_actions import find_actions
 from core.turn.gather import offered
 from core.turn.resolve_mentions import mentions_of
@@ -27,6 +28,7 @@ from core.turn.running_action import RunningAction
 from core.turn.stages.authorize import visible
 from core.turn.stages.read_command import usage
 from core.turn.status import status_text
+from core.turn.tell_absent import tell_absent
 
 DEFAULT_ENGINE = "auto"
 
@@ -46,7 +48,11 @@ class CoreActions(AIPluginBase):
         self._controls = controls
 
     @action(name="core_help", effect="read", permission="anyone", command="help", model=False)
-    async def help(self, ctx: ActionContext) -> str:
+    async def help(
+        self,
+        ctx: ActionContext,
+        command: Annotated[str, Field(max_length=64, description="What to tell more of, or nothing.")] = "",
+    ) -> str:
         """Show what can be typed and what can be asked for."""
         env = self._env()
         lines = ["**Commands**", ""]
@@ -56,6 +62,9 @@ class CoreActions(AIPluginBase):
             asked = Question(spec=spec, payload=None, principal=ctx.principal, role=ctx.role, address=ctx.address)
             return visible(asked, env.rules)
 
+        if command:
+            specs = [entry.spec for entry in generation.values() if may(entry.spec)]
+            return await self._explained(command.strip().removeprefix("/").lower(), specs, ctx)
         for _, entry in sorted(generation.commands.items()):
             if may(entry.spec):
                 lines.append(f"- `{usage(entry.spec)}`: {entry.spec.description}")
@@ -67,6 +76,17 @@ class CoreActions(AIPluginBase):
             lines += ["", "**You can also say**, for example:", ""]
             lines += [f"- {phrase}" for phrase in sorted(phrases)[:12]]
         return "\n".join(lines)
+
+    async def _explained(self, name: str, specs: list[ActionSpec], ctx: ActionContext) -> str:
+        """Return what there is to know of a command, or of an action by its type."""
+        names = {spec.type: spec for spec in specs} | {spec.command: spec for spec in specs if spec.command}
+        if name in names:
+            return explain_command(names[name])
+        if absent := await tell_absent(name, ctx.role, self._env()):
+            raise ActionFailed(absent)
+        close = get_close_matches(name, names, n=1)
+        cure = f"Did you mean /help {close[0]}?" if close else "/help lists all."
+        raise ActionFailed(f"There is no command /{name}.", cure=cure)
 
     @action(effect="read", permission="anyone", reads_outside=False)
     async def describe_actions(

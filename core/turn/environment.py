@@ -13,6 +13,8 @@ from core.contracts.prompts import Budget, CatalogueBudget
 from core.contracts.services import Clock, Database
 from core.registry.catalogue import CatalogueEntry as Entry
 from core.registry.catalogue import Generation
+from core.registry.component import Component
+from core.registry.missing_guards import missing_guards
 from core.services.budgets import RoleBudget
 from core.services.engines import Engines
 from core.services.events import EventBus
@@ -53,8 +55,7 @@ class TurnEnvironment:
     so that tests can stop the process there. show: shows an ephemeral sign of life. figures: what is counted.
     rehearsal: what external actions are answered with where nothing outside may be touched.
     events: takes in what is told of the turn. closed_sessions: conversations that are told of once they have ended.
-    slots: what plugins have filled. checks: those that they add to our health. missing_guards: those that are to
-    check the actions of a plugin and are out of use, and why.
+    slots: what plugins have filled. checks: those that they add to our health. plugins: all, with their states.
     """
 
     owner: str
@@ -87,8 +88,12 @@ class TurnEnvironment:
     slots: Slots
     checks: PluginChecks
     closed_sessions: ClosedSessions
-    missing_guards: Callable[[str], Sequence[tuple[str, str]]]
+    plugins: Callable[[], Sequence[Component]]
     rehearsal: Rehearsal | None = None
+
+    def missing_guards(self, plugin: str) -> Sequence[tuple[str, str]]:
+        """Return those that are to check the actions of a plugin and are out of use, and why."""
+        return missing_guards(self.plugins(), plugin)
 
     def committed(self, rows: list[tuple[int, str]]) -> None:
         """Tell those who wait for what a transaction has written: the outbox, reminders, ends of conversations."""

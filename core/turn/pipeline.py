@@ -25,6 +25,7 @@ from core.turn.end_call import called_action
 from core.turn.environment import Entry, Generation, TurnEnvironment
 from core.turn.follow_strategy import planned, write_plan
 from core.turn.gather import CatalogueTextCache, gather
+from core.turn.guard_action import told_of_unchecked
 from core.turn.refuse import refusal, refuse
 from core.turn.resolve_session import resolved_session
 from core.turn.show_outcome import shown_again
@@ -33,11 +34,12 @@ from core.turn.stages.build_prompt import build_prompt
 from core.turn.stages.check_actions import check_actions
 from core.turn.stages.correct_reply import correction_request, merge_correction
 from core.turn.stages.parse_reply import parse_reply
-from core.turn.stages.read_command import CommandError, read_command
+from core.turn.stages.read_command import CommandError, command_name, read_command
 from core.turn.stages.run_actions import run_actions
 from core.turn.stages.tell_outcome import tell_outcome
 from core.turn.stages.validate_actions import validate_actions
 from core.turn.state import StepResult, Turn
+from core.turn.tell_absent import tell_absent
 from core.turn.tell_events import tell_session
 from core.turn.undo import UNDO_ACTION, undone_meanwhile, what_is_undone
 from core.turn.write_pending import WriteFailed
@@ -203,6 +205,9 @@ async def go_on(
 async def take_command(turn: Turn, env: TurnEnvironment, generation: Generation) -> StepResult:
     """Take the one step of a typed command: no model is asked, its output goes to the user as it is."""
     read = read_command(turn.input.text, generation.commands)
+    word = command_name(turn.input.text)
+    if isinstance(read, CommandError) and word and word not in generation.commands:
+        read = CommandError(await tell_absent(word, turn.role, env) or read.sentence)
     if isinstance(read, ActionEnvelope) and read.type == UNDO_ACTION:
         read = await what_is_undone(turn, env)
     return await take_asked(turn, env, generation, generation, read)
@@ -255,6 +260,7 @@ async def act(
         tainted=tainted or any(action.outcome.tainted or action.seen.tainted for action in actions_done),
         pending=acting.pending,
         said=acting.said,
+        failure="" if acting.held_up is None else told_of_unchecked(env, turn.role, acting.held_up),
         tell=tell_outcome(actions_done[0].seen) if turn.input.kind is InputKind.COMMAND else "",
     )
 

@@ -141,6 +141,44 @@ async def test_feed(tmp_path: Path) -> None:
         await runner.cleanup()
 
 
+async def test_pantry(tmp_path: Path) -> None:
+    engine = ScriptedEngine(message("Buy honey."))
+    async with with_example(tmp_path, "pantry", engine=engine) as run:
+        assert "0 jars in the pantry" in (await run.interface.ask("/status"))[0]
+        pantry = run.app.registry.get("plugin", "pantry")
+        assert pantry is not None
+        assert not (await pantry.instance.look()).ok
+        (group,) = pantry.groups
+        words: Any = group.run
+        assert [group.name, *words] == ["pantry", "list", "put"]
+        assert await pantry.instance.put("jam", 3) == 0
+        assert await pantry.instance.put("jam", -1) == 1
+        await run.interface.ask("What do I need, besides @pantry?")
+        assert any("3 of jam" in told.content for told in engine.requests[0].messages)
+        assert (await pantry.instance.look()).ok
+        assert await pantry.instance.count() == 3
+
+
+async def test_oven(tmp_path: Path) -> None:
+    async with with_example(tmp_path, "oven", "[plugins.oven]\nbake_s = 0\n", chain=("offline",)) as run:
+        (where,) = await run.interface.ask("/recipes")
+        async with aiohttp.ClientSession() as session, session.get(where) as answer:
+            assert answer.status == 200
+        told = await run.interface.ask("/bake")
+        told += await run.interface.replies(2 - len(told)) if len(told) < 2 else []
+        assert told == ["It is in the oven.", "The bread is fresh."]
+
+
+async def test_look_first(tmp_path: Path) -> None:
+    engine = ScriptedEngine(actions(("roll_dice", {})), ("get_time", {}), message("It is late."))
+    async with with_example(tmp_path, "look_first", engine=engine) as run:
+        await run.interface.ask("/strategy look_first")
+        assert await run.interface.ask("is it late?") == ["It is late."]
+        assert "do nothing yet" in engine.requests[0].messages[-1].content
+        assert (await run.rows("SELECT status FROM ledger WHERE action = 'roll_dice'"))[0]["status"] == "denied"
+        assert "You have looked" in engine.requests[1].messages[-1].content
+
+
 async def test_webhook_interface(tmp_path: Path) -> None:
     place(tmp_path, "webhook_interface", "interfaces")
     place(tmp_path, "coin")

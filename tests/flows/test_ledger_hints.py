@@ -45,12 +45,12 @@ def test_a_line_of_the_ledger_is_shown_in_the_words_of_its_plugin(
 
     asyncio.run(digs())
     run = CliRunner().invoke
-    (line,) = (line for line in run(command_line, ["ledger", "list"]).stdout.splitlines() if " dig " in line)
+    (line,) = (line for line in run(command_line, ["ledger", "list"]).stdout.splitlines() if "\tdig\t" in line)
     assert 'digs: with a spade {"deep":2}' in line
     (row,) = (r for r in json.loads(run(command_line, ["ledger", "list", "--json"]).stdout) if r["action"] == "dig")
     assert row["payload"] == {"how": "with a spade", "deep": 2}
     plugin.unlink()
-    (line,) = (line for line in run(command_line, ["ledger", "list"]).stdout.splitlines() if " dig " in line)
+    (line,) = (line for line in run(command_line, ["ledger", "list"]).stdout.splitlines() if "\tdig\t" in line)
     assert '{"how":"with a spade","deep":2}' in line, "a plugin that is gone has no hints"
 
 

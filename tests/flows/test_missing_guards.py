@@ -38,8 +38,12 @@ PLUGIN_CLASS = Guard
 
 async def press(kit: RunningApp, button: str) -> str:
     kit.engine.then(("press", {"button": button}), message("ok"))
-    await kit.interface.ask("press")
-    return str((await outcome(kit, "press"))["status"])
+    *_, said = await kit.interface.ask("press")
+    status = str((await outcome(kit, "press"))["status"])
+    if said != "ok":
+        assert (status, "since the plugin guard is to check everything" in said) == ("denied", True)
+        kit.engine.answers.clear()
+    return status
 
 
 async def test_what_a_guard_would_check_is_denied_while_it_is_away_and_told_why() -> None:
@@ -73,3 +77,27 @@ async def test_one_that_is_in_quarantine_at_the_start_is_missed_too(tmp_path: Pa
         assert await press(kit, "a") == "denied"
         await kit.interface.ask("/plugins enable guard")
         assert await press(kit, "b") == "done"
+
+
+async def test_whoever_speaks_in_words_hears_at_once_which_plugin_holds_everything_up() -> None:
+    class Broken(AIPluginBase):
+        name = "broken"
+
+        @hook("before_action")
+        async def check(self, turn: TurnContext, action: ActionEnvelope) -> None:
+            raise ZeroDivisionError("by zero")
+
+    engine = ScriptedEngine(otherwise=message("hello"))
+    async with running_app(engine=engine, plugins=[Workshop(), Broken()], access="open") as kit:
+        (said,) = await kit.interface.ask("hi")
+        assert len(engine.requests) == 1
+        assert said == (
+            "I have stopped, since the plugin broken is to check everything that I do. The check broken.check did "
+            "not work: ZeroDivisionError: by zero. `/plugins disable broken` lets me go on without it."
+        )
+        assert await kit.rows("SELECT state FROM turns") == [{"state": "error"}]
+        (said,) = await kit.interface.ask("hi", user_id="eve")
+        assert said.startswith("A plugin is to check everything that I do and does not work")
+        assert (await kit.interface.ask("/note x"))[0].startswith("I have stopped, since the plugin broken")
+        assert "broken is disabled" in (await kit.interface.ask("/plugins disable broken"))[0]
+        assert await kit.interface.ask("hi") == ["hello"]

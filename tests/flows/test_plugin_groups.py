@@ -84,6 +84,11 @@ def rekku(*words: str) -> Result:
     return CliRunner().invoke(command_line, words)
 
 
+async def first_start(home: Path) -> None:
+    async with running_app(home=home):
+        pass
+
+
 def test_no_plugin_can_have_a_name_of_the_core() -> None:
     tree: Any = get_command(command_line)
     assert tree.commands.keys() == CORE_COMMANDS
@@ -92,11 +97,7 @@ def test_no_plugin_can_have_a_name_of_the_core() -> None:
 def test_the_shelf(home: Path) -> None:
     place(home, "slots.md", "Shelf")
 
-    async def first_start() -> None:
-        async with running_app(home=home):
-            pass
-
-    asyncio.run(first_start())
+    asyncio.run(first_start(home))
     assert rekku("shelf", "add", "Emma").exit_code == 0
     assert rekku("shelf", "add", "Ulysses", "--first").exit_code == 0
     assert rekku("shelf", "list").stdout == "Ulysses\nEmma\n"
@@ -149,6 +150,27 @@ def test_a_command_that_nobody_has_names_the_plugins_that_do_not_work(home: Path
     unknown = rekku("hedge")
     assert unknown.exit_code == 2
     assert "The plugin hedge does not work (declaration)" in unknown.stderr
+
+
+def test_a_command_of_a_plugin_that_is_out_of_use_says_so_and_what_to_do(home: Path) -> None:
+    written(home, "garden", PLUGIN)
+    (home / "rekku.toml").write_text("[plugins.garden]\nenabled = false", encoding="utf-8")
+    disabled = rekku("water", "2")
+    assert (disabled.exit_code, disabled.stdout) == (2, "")
+    assert "`rekku water`: the plugin garden is out of use: disabled." in disabled.stderr
+    assert "Remove `enabled = false` of [plugins.garden]" in disabled.stderr
+    assert "No such command" not in disabled.stderr
+    (home / "rekku.toml").unlink()
+    asyncio.run(first_start(home))
+    assert rekku("plugins", "disable", "garden").exit_code == 0
+    assert "`rekku plugins enable garden` brings it back." in rekku("water", "2").stderr
+    assert rekku("plugins", "enable", "garden").exit_code == 0
+    written(home, "garden", f"import nothing_like_it\n{PLUGIN}")
+    failed = rekku("water", "2")
+    assert (failed.exit_code, "The plugin garden does not work (import): ModuleNotFoundError" in failed.stderr) == (
+        2,
+        True,
+    )
 
 
 def test_wrong_settings_are_told(home: Path) -> None:

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from core.commands.table import LONGEST_CELL, table
+from core.commands.table import LONGEST_CELL, log_lines, table
 from core.commands.terminal_text import complain, on_one_line, say, say_json
 
 
@@ -42,6 +42,20 @@ def test_nothing_is_cut_in_a_pipe_and_a_long_cell_widens_no_other_line() -> None
     assert line.rstrip().endswith("end")
     assert len(line) <= LONGEST_CELL + len("  end")
     assert longest == f"{'a' * 10_000}  end"
+
+
+def test_a_log_in_a_pipe_is_a_line_an_entry_that_cut_can_take_apart() -> None:
+    lines = log_lines(("ID", "TEXT", "REASON"), [(1, "two\nlines\tof it", ""), (2, "a" * 10_000, "end")]).split("\n")
+    assert [line.split("\t")[0] for line in lines] == ["ID", "1", "2"]
+    assert lines[1].split("\t") == ["1", "two lines\\tof it", "-"]
+    _, text, reason = lines[2].split("\t")
+    assert (len(text), text[-1], reason) == (LONGEST_CELL, "…", "end")
+
+
+def test_a_log_on_a_terminal_is_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", _Terminal())
+    rows = [(1, "dice", "")]
+    assert log_lines(("ID", "NAME", "NOTE"), rows) == table(("ID", "NAME", "NOTE"), rows)
 
 
 def test_an_empty_table_has_headings() -> None:

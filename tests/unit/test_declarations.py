@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from core.ai_plugin_base import AIPluginBase, action
-from core.contracts.actions import ActionSpec, DisplayHints, Effect, Permission
+from core.contracts.actions import ActionContext, ActionSpec, DisplayHints, Effect, Permission
 from core.contracts.errors import DeclarationError
 from core.contracts.json import Json, JsonObject
 from core.registry.component import ComponentState, Stage
@@ -330,3 +331,46 @@ async def test_a_wrong_declaration_names_method_file_line_and_cure(tmp_path: Pat
 )  # fmt: skip
 def test_a_misspelt_event_is_seen_and_an_own_one_is_not(pattern: str, meant: str) -> None:
     assert meant_instead(pattern) == meant
+
+
+class Bulb:
+    """A type that JSON knows nothing of."""
+
+
+@pytest.mark.parametrize(
+    ("type_", "said"),
+    [
+        (Bulb, "Bulb"),
+        (list[Bulb] | None, "Bulb] | None"),
+        (dict[Bulb, int], "Bulb, int]"),
+        (Callable[[], int], "Callable[[], int]"),
+        (type, "type"),
+    ],
+)
+def test_a_type_that_json_does_not_have_is_told_in_our_words(type_: Any, said: str) -> None:
+    class Garden(AIPluginBase):
+        @action(effect="read")
+        async def plant(self, depth: int, bulb: int) -> str:
+            """Plant one."""
+            return ""
+
+    Garden.plant.__annotations__["bulb"] = type_
+    with pytest.raises(DeclarationError) as caught:
+        Garden.declared_actions()
+    told = caught.value.explain()
+    assert told.startswith("Garden.plant (test_declarations.py, line ")
+    assert "the parameter bulb is a " in told
+    assert f"{said}, which no JSON can be read as. Use str, int" in told
+    assert "ydantic-core" not in told
+
+
+def test_a_context_under_another_name_is_told_its_name() -> None:
+    class Garden(AIPluginBase):
+        @action(effect="read")
+        async def plant(self, context: ActionContext) -> str:
+            """Plant one."""
+            return ""
+
+    with pytest.raises(DeclarationError) as caught:
+        Garden.declared_actions()
+    assert "Name it ctx" in caught.value.explain()
