@@ -13,11 +13,10 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 from core.contracts.actions import ActionSpec
 from core.contracts.hooks import Block
 from core.contracts.json import Json, storable
-from core.services.event_data import copied
+from core.services.event_data import copied, short
 
 T = TypeVar("T")
 
-LONGEST_REASON = 2000
 MOST_DEPTH = 64
 
 
@@ -50,12 +49,7 @@ def told_block(block: Block) -> Block:
         told = _plain(reason) if isinstance(reason, str) else repr(reason)
     except BaseException as error:  # noqa: BLE001 - foreign code says how it is shown; it blocks all the same
         told = f"The reason cannot be shown ({type(error).__name__})."
-    return Block(cut(storable(told)))
-
-
-def cut(text: str, most: int = LONGEST_REASON) -> str:
-    """Return a text of at most about `most` characters; what was left away is said."""
-    return text if len(text) <= most else f"{text[:most]}… (cut: {len(text)} characters in all)"
+    return Block(short(storable(told)))
 
 
 def _plain(text: str) -> str:

@@ -16,8 +16,9 @@ from structlog.typing import FilteringBoundLogger
 from core.contracts.actions import ActionSpec, Untrusted
 from core.contracts.hooks import Block, Intercept, TurnContext
 from core.contracts.json import Json
+from core.services.event_data import short
 from core.services.foreign import Behalf, ForeignCalls, Raised, Returned
-from core.services.hook_answers import cut, own, own_specs, same_kind, told_block
+from core.services.hook_answers import own, own_specs, same_kind, told_block
 from core.services.json_results import json_result
 from core.services.sync_or_async import invoke
 
@@ -136,7 +137,7 @@ class HookRunner:
             if isinstance(answer, Raised) and isinstance(answer.error, _NeitherYesNorNo):
                 return Block(f"The check {binding.label} gave an answer that is neither yes nor no.")
             if isinstance(answer, Raised):
-                return Block(cut(f"The check {binding.label} did not work: {answer.sentence}"))
+                return Block(short(f"The check {binding.label} did not work: {answer.sentence}"))
             if isinstance(answer.value, Block):
                 return answer.value
         return None
