@@ -22,7 +22,7 @@ class SearchTooLong(TimeoutError):
 def is_found(pattern: re.Pattern[str], text: str, longest_s: float = LONGEST_S) -> bool:
     """Whether a regular expression is found in a text; raises SearchTooLong.
 
-    Only the main thread of a process can be interrupted, and not on Windows: elsewhere the search takes what it takes.
+    Only the main thread can be interrupted, and not on Windows: elsewhere the search takes what it takes.
     """
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
         return pattern.search(text) is not None

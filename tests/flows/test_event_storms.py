@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from core.ai_plugin_base import AIPluginBase, Event, Reject, on, regex
+from core.ai_plugin_base import AIPluginBase, Event, Reject, always, on, regex
 from core.component_events import ComponentEvents
 from core.contracts.errors import RekkuError
 from core.contracts.events import EventEnd, HandlerEnd
@@ -107,7 +107,7 @@ async def test_a_regular_expression_that_never_ends_is_given_up_and_its_handler_
     class Searching(AIPluginBase):
         """Looks for what it cannot find."""
 
-        @on("input.received", when=regex(ENDLESS) if how == "in code" else None)
+        @on("input.received", when=regex(ENDLESS) if how == "in code" else always)
         async def find(self, event: Event) -> None: ...
 
     table = ComponentTable(events={"find": {"when": f"regex: {ENDLESS}"}})
