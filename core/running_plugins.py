@@ -64,7 +64,7 @@ class RunningPlugins:
         self.watchdog: LoopWatchdog | None = None
         self.control = PluginControl(
             registry=registry,
-            switch=PluginSwitch(registry, self.find),
+            switch=PluginSwitch(registry, self.find, lambda name: self.strikes.forgive(name)),
             database=database,
             clock=clock,
             reread=self.reread,
@@ -150,6 +150,7 @@ class RunningPlugins:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.control.stop()
 
     def _begin(self, work: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:
         async def run() -> None:
