@@ -16,7 +16,6 @@ from core.registry.components import Registry
 from core.registry.discovery import Found
 from core.registry.reasons import reason_of
 
-
 RUNNING = (ComponentState.ACTIVE, ComponentState.DEGRADED)
 """States in which a plugin that was started has not been given up: it may rest."""
 

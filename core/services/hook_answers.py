@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from enum import Enum
 from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -39,7 +39,7 @@ def same_kind(answer: Any, value: T) -> T:
         raise TypeError(f"answered with a {type(answer).__name__}, not a {type(value).__name__} or None")
     if wrong := _wrong(answer, type(value), MOST_DEPTH):
         raise TypeError(f"answered with a {type(value).__name__} whose {wrong}")
-    return answer  # type: ignore[no-any-return]
+    return answer
 
 
 def told_block(block: Block) -> Block:
@@ -120,6 +120,7 @@ def _is_storable(text: str) -> bool:
 
 
 @cache
-def _fields(form: type) -> tuple[tuple[str, Any], ...]:
-    hints = get_type_hints(form)
-    return tuple((field.name, hints[field.name]) for field in dataclasses.fields(form))
+def _fields(form: Hashable) -> tuple[tuple[str, Any], ...]:
+    declared: Any = form
+    hints = get_type_hints(declared)
+    return tuple((field.name, hints[field.name]) for field in dataclasses.fields(declared))

@@ -131,7 +131,7 @@ async def intercepted(turn: Turn, env: TurnEnvironment, generation: Generation, 
     if not isinstance(by.reply, str):
         return StepResult(failure=NO_ANSWER.format(why="it is no text"), tainted=tainted)
     checked = validate_actions(ParsedReply(actions=(message(storable(by.reply)),)), generation)
-    checked = await check_actions(checked, generation, check_call(env))
+    checked = await check_actions(checked, generation, check_call(env, turn.context()))
     if not checked.valid:
         why = " ".join(error.message for error in checked.errors)
         return StepResult(failure=NO_ANSWER.format(why=why.removesuffix(".")), tainted=tainted)
@@ -157,7 +157,7 @@ async def answer(
         parsed = CUT_OFF if reply.finish_reason == "length" else await read_reply(reply.text)
         merged = parsed if checked is None else merge_correction(checked, parsed)
         checked = validate_actions(merged, generation.for_model)
-        checked = await check_actions(checked, generation.for_model, check_call(env))
+        checked = await check_actions(checked, generation.for_model, check_call(env, turn.context()))
         if checked.valid:
             await conversation.recorded()
             actions = [action for action in checked.actions if action is not None]
@@ -220,7 +220,7 @@ async def take_asked(
     if isinstance(read, CommandError):
         return StepResult(failure=read.sentence, tainted=tainted)
     checked = validate_actions(ParsedReply(actions=(read,)), offered)
-    checked = await check_actions(checked, offered, check_call(env))
+    checked = await check_actions(checked, offered, check_call(env, turn.context()))
     if not checked.valid:
         return StepResult(failure=" ".join(error.message for error in checked.errors), tainted=tainted)
     return await act(turn, env, generation, [action for action in checked.actions if action is not None], tainted)
