@@ -83,7 +83,7 @@ async def take_step(turn: Turn, env: TurnEnvironment, cache: CatalogueTextCache)
     generation = env.generation()
     if turn.approved is not None:
         tainted = any(step.tainted for step in turn.steps)
-        refused = await undone_meanwhile(turn, env)
+        refused = _unfit(turn.approved.envelope, generation) or await undone_meanwhile(turn, env)
         return await act(turn, env, generation, (turn.approved.envelope,), tainted, refused)
     if turn.input.kind is InputKind.COMMAND:
         return await take_command(turn, env, generation)
@@ -121,6 +121,13 @@ async def take_step(turn: Turn, env: TurnEnvironment, cache: CatalogueTextCache)
 def told_at_the_end(result: StepResult) -> str:
     """Return what a turn's last step has brought that no model tells the user any more."""
     return "\n\n".join(filter(None, (tell_outcome(action.seen) for action in result.actions)))
+
+
+def _unfit(envelope: ActionEnvelope, generation: Generation) -> Mapping[str, str]:
+    """Return, by its hash, what is wrong with an action that was approved: its plugin may be another one by now."""
+    entry = generation.get(envelope.type)
+    complaints = [] if entry is None else entry.complaints(envelope.payload)
+    return {envelope.hash: " ".join(complaints)} if complaints else {}
 
 
 async def intercepted(turn: Turn, env: TurnEnvironment, generation: Generation, by: Intercept) -> StepResult:
