@@ -19,13 +19,16 @@ class SearchTooLong(TimeoutError):
     """The expression was not found within the time, and it is not known whether it is there."""
 
 
-def is_found(pattern: re.Pattern[str], text: str, longest_s: float = LONGEST_S) -> bool:
-    """Whether a regular expression is found in a text; raises SearchTooLong.
+def is_found(
+    pattern: re.Pattern[str], text: str, *, whole: bool = False, longest_s: float = LONGEST_S
+) -> bool:
+    """Whether a regular expression is found in a text, or fits the whole of it; raises SearchTooLong.
 
     Only the main thread can be interrupted, and not on Windows: elsewhere the search takes what it takes.
     """
+    search = pattern.fullmatch if whole else pattern.search
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
-        return pattern.search(text) is not None
+        return search(text) is not None
     armed = True
 
     def give_up(number: int, frame: FrameType | None) -> None:
@@ -35,7 +38,7 @@ def is_found(pattern: re.Pattern[str], text: str, longest_s: float = LONGEST_S) 
     before = signal.signal(signal.SIGVTALRM, give_up)
     signal.setitimer(signal.ITIMER_VIRTUAL, longest_s)
     try:
-        found = pattern.search(text) is not None
+        found = search(text) is not None
         armed = False
         return found
     finally:

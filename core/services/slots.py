@@ -33,8 +33,8 @@ class _Filled:
 def _misleading(name: str) -> str:
     """Return why a name can be taken for another one that looks the same, or "".
 
-    As UTS 39 (Unicode Security Mechanisms) has it: letters of one script only, those of the East and Latin ones aside, and in
-    their plain form.
+    As UTS 39 (Unicode Security Mechanisms) has it: letters of one script only, those of the East and Latin ones
+    aside, and in their plain form.
     """
     if unicodedata.normalize("NFKC", name) != name:
         return "has letters in another form than the plain one"
