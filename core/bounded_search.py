@@ -19,9 +19,7 @@ class SearchTooLong(TimeoutError):
     """The expression was not found within the time, and it is not known whether it is there."""
 
 
-def is_found(
-    pattern: re.Pattern[str], text: str, *, whole: bool = False, longest_s: float = LONGEST_S
-) -> bool:
+def is_found(pattern: re.Pattern[str], text: str, *, whole: bool = False, longest_s: float = LONGEST_S) -> bool:
     """Whether a regular expression is found in a text, or fits the whole of it; raises SearchTooLong.
 
     Only the main thread can be interrupted, and not on Windows: elsewhere the search takes what it takes.

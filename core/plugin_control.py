@@ -162,9 +162,14 @@ class PluginControl:
         return switched
 
     async def _switched(self, name: str, wish: Wish) -> Switched:
-        if wish.what == DISABLE:
+        component = self._registry.get("plugin", name)
+        state = None if component is None else component.state
+        # Of several wishes between two looks only the last is seen: what the others have made durable holds, too.
+        if wish.what == DISABLE or (wish.disabled and state is not ComponentState.DISABLED):
             stopped = [c.name for c in self._registry.dependents(name)]
             await self.switch.off(name, ComponentState.DISABLED, f"{BY_COMMAND} ({wish.by})")
+            if wish.what != DISABLE:
+                return Switched(False, f"{name} is disabled: enable it, which loads it anew.")
             also = f", and with it {', '.join(stopped)}" if stopped else ""
             return Switched(True, f"{name} is disabled{also}, until it is enabled.")
         if wish.what not in (ENABLE, RELOAD):
@@ -173,8 +178,9 @@ class PluginControl:
             await self._reread()
         except RekkuError as error:
             return Switched(False, f"{name} stays as it is, the configuration cannot be read: {error.explain()}")
+        enabled = wish.what == ENABLE or (state is ComponentState.DISABLED and not wish.disabled)
         try:
-            return await (self.switch.on(name) if wish.what == ENABLE else self.switch.reload(name))
+            return await (self.switch.on(name) if enabled else self.switch.reload(name))
         except OSError as error:
             return Switched(False, f"{name} stays as it is, plugins cannot be looked for: {error}.")
 

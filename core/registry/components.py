@@ -343,11 +343,8 @@ class Registry:
     ) -> str:
         """Return why a component cannot stand beside those that were loaded before, or ""."""
         itself = (component, instead_of)
-        others = [
-            c
-            for c in self.components(component.kind)
-            if c not in itself and c.instance is not None and c.state not in STAYS
-        ]
+        loaded = [c for c in self.components(component.kind) if c.instance is not None and c not in itself]
+        others = [c for c in loaded if c.state not in STAYS]
         return taken_by(component, entries, strategies, others)
 
     async def _release(self, component: Component) -> None:

@@ -8,7 +8,7 @@ import types
 from collections.abc import Hashable, Mapping, Sequence
 from enum import Enum
 from functools import cache
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from core.contracts.actions import ActionSpec
 from core.contracts.hooks import Block
@@ -64,7 +64,7 @@ def _wrong(value: Any, hint: Any, depth: int) -> str:
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         if type(value) is not hint:
             return f"value is a {type(value).__name__}, not a {hint.__name__}"
-        for name, of_field in _fields(hint):
+        for name, of_field in _fields(cast(Hashable, hint)):
             if wrong := _wrong(getattr(value, name), of_field, depth - 1):
                 return wrong if wrong.startswith(("values ", "field ")) else f"field {name}: {wrong}"
         return ""

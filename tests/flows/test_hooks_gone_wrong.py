@@ -102,7 +102,7 @@ class _Reasonless(Block):
     def __init__(self) -> None: ...
 
     @property
-    def reason(self) -> str:  # type: ignore[override]
+    def reason(self) -> str:
         raise RuntimeError("there is none")
 
 

@@ -14,6 +14,7 @@ import pytest
 from core.ai_plugin_base import AIPluginBase, action
 from core.registry.component import ComponentState
 from core.registry.switching import Switched
+from core.services import plugin_wishes
 from core.services.loop_watchdog import Block
 from core.settings import WatchdogSettings
 from core.testing import RunningApp, ScriptedEngine, actions, message, running_app
@@ -206,6 +207,37 @@ async def test_names_that_differ_in_case_alone_are_one(tmp_path: Path) -> None:
     async with running_app(home=tmp_path) as kit:
         states = {c.name: c.state for c in kit.app.registry.components("plugin") if c.name in ("one", "One")}
         assert sorted(states.values()) == ["active", "failed"]
+
+
+@pytest.mark.parametrize(
+    ("wishes", "ends"),
+    [
+        (("disable", "reload"), "disabled"),
+        (("disable", "enable"), "active"),
+        (("disable", "enable", "reload"), "active"),
+        (("enable", "disable"), "disabled"),
+    ],
+)
+async def test_several_wishes_between_two_looks_end_as_they_hold(
+    tmp_path: Path, wishes: tuple[str, ...], ends: str
+) -> None:
+    place(tmp_path, "base")
+
+    async def wish(kit: RunningApp, *asked: str) -> None:
+        for what in asked:
+            await kit.app.database.transact(lambda conn, what=what: plugin_wishes.ask(conn, "base", what, "other", 1))
+        await kit.app.plugins.control.catch_up()
+
+    for before in ("active", "disabled"):
+        async with running_app(home=tmp_path) as kit:
+            if before == "disabled":
+                await wish(kit, "disable")
+            else:
+                await wish(kit, "enable")
+            assert state(kit, "base") == before
+            await wish(kit, *wishes)
+            assert state(kit, "base") == ends
+            assert (kit.app.plugins.control.held_back("base") is None) == (ends == "active")
 
 
 async def test_a_disk_that_cannot_be_read_is_an_answer(tmp_path: Path) -> None:
