@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import builtins
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -225,7 +226,8 @@ async def test_several_wishes_between_two_looks_end_as_they_hold(
 
     async def wish(kit: RunningApp, *asked: str) -> None:
         for what in asked:
-            await kit.app.database.transact(lambda conn, what=what: plugin_wishes.ask(conn, "base", what, "other", 1))
+            ask_it = partial(plugin_wishes.ask, name="base", what=what, by="other", now_ms=1)
+            await kit.app.database.transact(ask_it)
         await kit.app.plugins.control.catch_up()
 
     for before in ("active", "disabled"):
