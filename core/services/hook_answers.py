@@ -81,7 +81,7 @@ def _is(value: Any, hint: Any, depth: int) -> bool:
     if origin is tuple:
         return isinstance(value, tuple) and not any(_wrong(one, inside[0], depth - 1) for one in value)
     if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping):
-        return isinstance(value, Mapping) and _is_json(dict(value), depth)
+        return type(value) is dict and _is_json(value, depth)
     if hint is None or hint is type(None):
         return value is None
     if dataclasses.is_dataclass(hint):

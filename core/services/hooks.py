@@ -90,7 +90,7 @@ class HookRunner:
         """
         for binding in self._index().get(name, ()):
             read = partial(_changed, name, value)
-            answer = await self._ask(binding, self._timeout_s, turn, *map(own, about), own(value), read=read)
+            answer = await self._ask(binding, self._timeout_s, turn, *about, value, read=read)
             if not isinstance(answer, Returned) or answer.value is None:
                 continue
             if isinstance(answer.value, Block | Intercept):
@@ -120,7 +120,7 @@ class HookRunner:
         """
         left = list(specs)
         for binding in self._index().get(name, ()):
-            answer = await self._ask(binding, self._timeout_s, turn, own_specs(left), read=_types)
+            answer = await self._ask(binding, self._timeout_s, turn, left, read=_types, copies=own_specs)
             if not isinstance(answer, Returned) or answer.value is None:
                 continue
             kept: set[str] = answer.value
@@ -133,7 +133,7 @@ class HookRunner:
     async def guard(self, name: str, turn: TurnContext, *args: object) -> Block | None:
         """Return the first Block, or None. A hook that raises, is late or answers with anything else blocks too."""
         for binding in self._index().get(name, ()):
-            answer = await self._ask(binding, self._timeout_s, turn, *map(own, args), read=_judged)
+            answer = await self._ask(binding, self._timeout_s, turn, *args, read=_judged)
             if isinstance(answer, Raised) and isinstance(answer.error, _NeitherYesNorNo):
                 return Block(f"The check {binding.label} gave an answer that is neither yes nor no.")
             if isinstance(answer, Raised):
@@ -159,14 +159,23 @@ class HookRunner:
         return answer.value if isinstance(answer, Returned) else None
 
     async def _ask(
-        self, binding: HookBinding, timeout_s: float, turn: TurnContext, *about: object, read: Callable[[Any], Any]
+        self,
+        binding: HookBinding,
+        timeout_s: float,
+        turn: TurnContext,
+        *about: Any,
+        read: Callable[[Any], Any],
+        copies: Callable[[Any], Any] = own,
     ) -> Returned[Any] | Raised:
-        """Call a hook with the turn and `about`. What `read` makes of its answer is a part of the call: an answer is
-        foreign code as well, and one that cannot be read is the hook's failure."""
+        """Call a hook with copies of the turn and of `about`.
+
+        What `read` makes of its answer is a part of the call: an answer is foreign code as well, and one that cannot
+        be read is the hook's failure.
+        """
 
         async def ask() -> Any:
             seen = own(turn)
-            args = (seen, *about) if binding.injects is None else (seen.text, seen)[: binding.injects]
+            args = (seen, *map(copies, about)) if binding.injects is None else (seen.text, seen)[: binding.injects]
             result = read(await invoke(binding.call, *args))
             return await result if isawaitable(result) else result
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -57,6 +58,10 @@ WRONG: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "a request without messages": ("before_llm", lambda value: replace(value, messages=None)),
     "a request with text as messages": ("before_llm", lambda value: replace(value, messages="abc")),
     "a request with numbers": ("before_llm", lambda value: replace(value, messages=(5,))),
+    "a schema that is no dictionary": (
+        "before_llm",
+        lambda value: replace(value, response_schema=MappingProxyType({})),
+    ),
     "a reply without text": ("after_llm", lambda value: replace(value, text=None)),
     "a reply with a number": ("after_llm", lambda value: replace(value, text=5)),
     "an outcome of no status": ("after_action", lambda value: replace(value, status="odd")),
