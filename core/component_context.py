@@ -13,7 +13,6 @@ import structlog
 
 from core.component_events import ComponentEvents
 from core.contracts.errors import RekkuError
-from core.contracts.events import Events
 from core.contracts.processes import StartSidecar
 from core.contracts.schedule import Schedule
 from core.contracts.services import Clock, Database, KeyValueStore
@@ -84,7 +83,7 @@ class ComponentContext:
         return self.shared_services.view(self.name)
 
     @cached_property
-    def events(self) -> Events:
+    def events(self) -> ComponentEvents:
         """What the component emits, and is told of while it runs."""
         return ComponentEvents(kind=self.kind, name=self.name, bus=self.bus)
 
@@ -150,7 +149,7 @@ class ComponentContext:
     async def release(self) -> None:
         """Cancel what still runs; a job that does not let itself be cancelled is left behind after a second."""
         self._released = True
-        self.bus.handlers.withdraw(self.kind, self.name)
+        self.events.close()
         self.engines.close()
         self.messages.close()
         self.slots.withdraw(self.kind, self.name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from difflib import get_close_matches
 
+from core.bounded_search import is_found
 from core.contracts.events import Event
 from core.contracts.json import Json
 
@@ -48,7 +49,7 @@ class _Regex(Condition):
         self._pattern = pattern
 
     def __call__(self, event: Event) -> bool:
-        return self._pattern.search(_text(event, self._field)) is not None
+        return is_found(self._pattern, _text(event, self._field))
 
 
 always = Condition("always")
@@ -95,6 +96,16 @@ def condition_of(text: object) -> Condition:
         f"did you mean {close[0]}?" if close and close[0] != kind else 'write "always", "wake_word: …" or "regex: …"'
     )
     raise ValueError(f"{text!r:.80} is no condition; {hint}")
+
+
+def is_quick(condition: object) -> bool:
+    """Whether a condition is one of ours that takes no time and cannot fail, whatever it is asked of."""
+    return type(condition) in (Condition, _WakeWord)
+
+
+def runs_in_loop(condition: object) -> bool:
+    """Whether a condition is one of ours that takes little time, and is to be asked in the event loop itself."""
+    return type(condition) is _Regex
 
 
 def condition_as_data(condition: object) -> Json:

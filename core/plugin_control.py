@@ -52,6 +52,8 @@ class PluginControl:
         self._reread = reread
         self._tell = tell
         self._seen: dict[str, int] = {}
+        self._changes: set[asyncio.Task[Any]] = set()
+        self._closed = False
         self.wishes: dict[str, Wish] = {}
 
     async def begin(self) -> None:
@@ -84,7 +86,7 @@ class PluginControl:
             component = self._registry.get("plugin", name)
             if wish.asked > self._seen.get(name, 0):
                 self._seen[name] = wish.asked
-                await self._carry_out(name, wish)
+                await self._on_its_own(self._carry_out(name, wish))
             elif wish.quarantined and component is not None and self._registry.in_use(component):
                 await self.switch.off(name, ComponentState.QUARANTINED, wish.quarantined)
 
@@ -96,7 +98,14 @@ class PluginControl:
         wish = await self._database.transact(lambda conn: plugin_wishes.ask(conn, name, what, by, now_ms))
         self._seen[name] = wish.asked
         self.wishes = {**self.wishes, name: wish}
-        return await self._carry_out(name, wish)
+        return await self._on_its_own(self._carry_out(name, wish))
+
+    async def stop(self) -> None:
+        """Break off what is being changed, and change nothing more: all are stopped together."""
+        self._closed = True
+        for task in self._changes:
+            task.cancel()
+        await asyncio.gather(*self._changes, return_exceptions=True)
 
     async def quarantine(self, name: str, reason: str) -> None:
         """Take a plugin out of use until somebody enables it, stop it, and tell the trainers."""
@@ -106,7 +115,7 @@ class PluginControl:
         self._registry.withhold(component, ComponentState.QUARANTINED, reason)  # at once: what follows takes a while
         log.error("a plugin is quarantined", plugin=name, reason=reason)
         await self._keep_quarantine(name, reason)
-        await _on_its_own(self.switch.off(name, ComponentState.QUARANTINED, reason))
+        await self._on_its_own(self.switch.off(name, ComponentState.QUARANTINED, reason, only=component))
         text = (
             f"The plugin {name} is quarantined and not used any more: {reason}\n`/plugins enable {name}` lifts that."
         )
@@ -135,6 +144,8 @@ class PluginControl:
 
     def _refusal(self, name: str) -> str:
         component = self._registry.get("plugin", name)
+        if self._closed:
+            return f"{name} stays as it is: Rekku is going down."
         if component is None:
             known = [c.name for c in self._registry.components("plugin") if c.source != OWN]
             return f"There is no plugin {name}. {suggestion(name, known)}".strip()
@@ -143,7 +154,7 @@ class PluginControl:
     async def _carry_out(self, name: str, wish: Wish) -> Switched:
         switched = Switched(False, self._refusal(name))
         if not switched.text:
-            switched = await _on_its_own(self._switched(name, wish))
+            switched = await self._switched(name, wish)
         log.info("plugin", plugin=name, wanted=wish.what, by=wish.by, ok=switched.ok, answer=switched.text)
         await self._database.transact(
             lambda conn: plugin_wishes.answer(conn, name, wish.asked, ok=switched.ok, text=switched.text)
@@ -151,9 +162,14 @@ class PluginControl:
         return switched
 
     async def _switched(self, name: str, wish: Wish) -> Switched:
-        if wish.what == DISABLE:
+        component = self._registry.get("plugin", name)
+        state = None if component is None else component.state
+        # Of several wishes between two looks only the last is seen: what the others have made durable holds, too.
+        if wish.what == DISABLE or (wish.disabled and state is not ComponentState.DISABLED):
             stopped = [c.name for c in self._registry.dependents(name)]
             await self.switch.off(name, ComponentState.DISABLED, f"{BY_COMMAND} ({wish.by})")
+            if wish.what != DISABLE:
+                return Switched(False, f"{name} is disabled: enable it, which loads it anew.")
             also = f", and with it {', '.join(stopped)}" if stopped else ""
             return Switched(True, f"{name} is disabled{also}, until it is enabled.")
         if wish.what not in (ENABLE, RELOAD):
@@ -162,9 +178,19 @@ class PluginControl:
             await self._reread()
         except RekkuError as error:
             return Switched(False, f"{name} stays as it is, the configuration cannot be read: {error.explain()}")
-        return await (self.switch.on(name) if wish.what == ENABLE else self.switch.reload(name))
+        enabled = wish.what == ENABLE or (state is ComponentState.DISABLED and not wish.disabled)
+        try:
+            return await (self.switch.on(name) if enabled else self.switch.reload(name))
+        except OSError as error:
+            return Switched(False, f"{name} stays as it is, plugins cannot be looked for: {error}.")
 
+    async def _on_its_own(self, work: Coroutine[Any, Any, T]) -> T:
+        """Await in a context of its own: what is begun there goes on for long, and is no part of the turn that asked.
 
-async def _on_its_own(work: Coroutine[Any, Any, T]) -> T:
-    """Await in a context of its own: what is begun there goes on for long, and is no part of the turn that asked."""
-    return await asyncio.get_running_loop().create_task(work, context=Context())
+        Whoever asked may be cancelled, by a deadline say: a plugin that is half changed is in use no more, and nobody
+        would bring it back. So the change goes on.
+        """
+        task = asyncio.get_running_loop().create_task(work, context=Context())
+        self._changes.add(task)
+        task.add_done_callback(self._changes.discard)
+        return await asyncio.shield(task)

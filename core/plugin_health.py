@@ -100,7 +100,7 @@ class PluginHealth:
     async def _restore(self, record: _Record, reason: str) -> None:
         """Stop, then start, with longer and longer pauses, until the plugin is well or is not ours any more."""
         component = record.component
-        await self._switch.off(component.name, ComponentState.DEGRADED, reason)
+        await self._switch.off(component.name, ComponentState.DEGRADED, reason, only=component)
         while component.state is ComponentState.DEGRADED:
             pause_s = min(FIRST_PAUSE_S * 2 ** min(record.restarts, 20), LONGEST_PAUSE_S)
             record.restarts += 1

@@ -65,7 +65,7 @@ class RunningPlugins:
         self.watchdog: LoopWatchdog | None = None
         self.control = PluginControl(
             registry=registry,
-            switch=PluginSwitch(registry, self.find),
+            switch=PluginSwitch(registry, self.find, lambda name: self.strikes.forgive(name)),
             database=database,
             clock=clock,
             reread=self.reread,
@@ -151,6 +151,7 @@ class RunningPlugins:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.control.stop()
 
     def _begin(self, work: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:
         async def run() -> None:

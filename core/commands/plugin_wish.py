@@ -53,6 +53,9 @@ def wish_for(what: str, name: str) -> int:
         say(f"{who} has not answered within {ANSWER_S:g} s; it takes this up as soon as it can.")
         return 0
     text = mask_of(settings).text(answered.answer)
+    if answered.answered > wish.asked and answered.what != what:
+        complain(f"Somebody has asked to {answered.what} {name} meanwhile: {text}")
+        return FAILED
     if answered.ok:
         say(text)
         return 0
@@ -63,14 +66,14 @@ def wish_for(what: str, name: str) -> int:
 def _answer(settings: Settings, name: str, number: int) -> Wish | None:
     def read(conn: Any) -> dict[str, Any]:
         found = plugin_wishes.find(conn, name)
-        return {"answered": found.answered, "ok": found.ok, "answer": found.answer}
+        return {"what": found.what, "answered": found.answered, "ok": found.ok, "answer": found.answer}
 
     until = time.monotonic() + ANSWER_S
     while time.monotonic() < until:
         time.sleep(BETWEEN_LOOKS_S)
         found = read_stored(settings, read)
         if found["answered"] >= number:
-            return Wish(answered=found["answered"], ok=found["ok"], answer=found["answer"])
+            return Wish(**found)
     return None
 
 

@@ -62,7 +62,7 @@ class CatalogueEntry:
             return []
         if not isinstance(said, list | tuple) or not all(isinstance(sentence, str) for sentence in said):
             raise TypeError(f"{self.spec.plugin}.validate_payload returned {said!r:.100}, not a list of sentences")
-        return list(said[:MAX_COMPLAINTS])
+        return [str.__str__(sentence) for sentence in said[:MAX_COMPLAINTS]]
 
     async def run(self, ctx: ActionContext, payload: JsonObject) -> Json | Untrusted:
         """Run the handler on a validated payload and return its result as JSON, or as Untrusted.

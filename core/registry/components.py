@@ -221,6 +221,10 @@ class Registry:
         """Whether a plugin is called."""
         return component in self._in_use()
 
+    def is_started(self, component: Component) -> bool:
+        """Whether a plugin has been started and not stopped since; it may be withheld all the same."""
+        return component in self._started
+
     def dependents(self, name: str) -> list[Component]:
         """Return the started plugins that require a plugin, directly or not, last started first."""
         needed = {name}
@@ -339,7 +343,8 @@ class Registry:
     ) -> str:
         """Return why a component cannot stand beside those that were loaded before, or ""."""
         itself = (component, instead_of)
-        others = [c for c in self.components(component.kind) if c not in itself and c.instance is not None]
+        loaded = [c for c in self.components(component.kind) if c.instance is not None and c not in itself]
+        others = [c for c in loaded if c.state not in STAYS]
         return taken_by(component, entries, strategies, others)
 
     async def _release(self, component: Component) -> None:

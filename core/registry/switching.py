@@ -16,6 +16,9 @@ from core.registry.components import Registry
 from core.registry.discovery import Found
 from core.registry.reasons import reason_of
 
+RUNNING = (ComponentState.ACTIVE, ComponentState.DEGRADED)
+"""States in which a plugin that was started has not been given up: it may rest."""
+
 
 @dataclass(frozen=True, slots=True)
 class Switched:
@@ -26,18 +29,30 @@ class Switched:
 
 
 class PluginSwitch:
-    """Changes which plugins of a started registry are in use. find: looks for the plugins that there are now."""
+    """Changes which plugins of a started registry are in use.
 
-    def __init__(self, registry: Registry, find: Callable[[], list[Found]]) -> None:
+    find: looks for the plugins that there are now. renewed: told of the name of each that was loaded anew.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        find: Callable[[], list[Found]],
+        renewed: Callable[[str], None] = lambda name: None,
+    ) -> None:
         self._registry = registry
         self._find = find
+        self._renewed = renewed
         self._lock = asyncio.Lock()
 
-    async def off(self, name: str, state: ComponentState, reason: str) -> None:
-        """Stop a plugin, and before it what requires it; nothing happens when there is none of that name."""
+    async def off(self, name: str, state: ComponentState, reason: str, *, only: Component | None = None) -> None:
+        """Stop a plugin, and before it what requires it; nothing happens when there is none of that name.
+
+        only: nor when this one has been replaced meanwhile.
+        """
         async with self._lock:
             component = self._registry.get("plugin", name)
-            if component is not None:
+            if component is not None and only in (None, component):
                 component.waits_for = ""
                 await self._stop_with_dependents(component, state, reason)
 
@@ -49,7 +64,7 @@ class PluginSwitch:
                 return Switched(False, f"There is no plugin {name}.")
             if self._registry.in_use(component):
                 return Switched(True, f"{name} is in use already.")
-            return await self._start_anew(component)
+            return await self._renew(component)
 
     async def reload(self, name: str) -> Switched:
         """Build a plugin from its files as they are now, then let it take the place of the one that runs.
@@ -62,9 +77,7 @@ class PluginSwitch:
                 return Switched(False, f"There is no plugin {name}.")
             if old.state in (ComponentState.DISABLED, ComponentState.QUARANTINED):
                 return Switched(False, f"{name} is {old.state}: enable it, which loads it anew.")
-            if not self._registry.in_use(old):
-                return await self._start_anew(old)
-            return await self._swap(old)
+            return await self._renew(old)
 
     async def add(self, found: Found) -> Component:
         """Load and start a plugin that was not there before."""
@@ -94,6 +107,11 @@ class PluginSwitch:
         async with self._lock:
             await self._bring_back(name)
 
+    async def _renew(self, component: Component) -> Switched:
+        """Load a plugin anew: in the place of one that runs, also where that is only withheld for a while."""
+        running = self._registry.is_started(component) and component.state in RUNNING
+        return await (self._swap(component) if running else self._start_anew(component))
+
     async def _swap(self, old: Component) -> Switched:
         registry, name = self._registry, old.name
         found = await self._found_again(old)
@@ -103,6 +121,9 @@ class PluginSwitch:
         modules.set_aside()
         new = await registry.build(found, instead_of=old)
         why = new.reason if new.state is not ComponentState.FOUND else ""
+        if old.state not in RUNNING:
+            modules.put_back()
+            return Switched(False, f"{name} is {old.state}: it came to that while the new one was being loaded.")
         if new.state is ComponentState.DISABLED:
             why = "it is disabled in rekku.toml; `rekku plugins disable` takes it out of use"
         elif not why and new.name != name:
@@ -119,6 +140,7 @@ class PluginSwitch:
         if error is None:
             error = await registry.start_plugin(new)
         if error is None:
+            self._renewed(name)
             await self._bring_back(name)
             return Switched(True, f"{name} was reloaded.")
         why = error if isinstance(error, str) else reason_of(error, new.folder)
@@ -137,10 +159,11 @@ class PluginSwitch:
         if found is None:
             return Switched(False, f"{component.name} cannot be loaded: {component.source} is not there any more.")
         if component.instance is not None:
-            await registry.stop_plugin(component, ComponentState.STOPPED, "it is being loaded anew")
+            await self._stop_with_dependents(component, ComponentState.STOPPED, "it is being loaded anew")
         OldModules(found).set_aside()
         new = await registry.build(found, instead_of=component)
         registry.replace(component, new)
+        self._renewed(new.name)
         if new.state is ComponentState.FOUND:
             await self._bring_back(new.name)
         if registry.in_use(new):

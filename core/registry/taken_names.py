@@ -19,7 +19,7 @@ def taken_by(
     specs = [entry.spec for entry in entries]
     names = {strategy.name for strategy in strategies}
     for other in others:
-        if other.name == component.name:
+        if other.name.casefold() == component.name.casefold():  # their directories may be one, too
             return f"There is a {component.kind} {other.name} already ({other.source}). Rename or disable one."
         for theirs in (entry.spec for entry in other.entries):
             for spec in specs:

@@ -11,13 +11,14 @@ from typing import Any
 
 import structlog
 
+from core.bounded_search import SearchTooLong
 from core.contracts.actions import Untrusted
 from core.contracts.events import Drop, Event, EventStage, HandlerEnd, HandlerRun, Reject, Stop
 from core.contracts.json import compact, storable
 from core.contracts.services import Clock
-from core.event_conditions import Condition
+from core.event_conditions import is_quick, runs_in_loop
 from core.services.event_causes import as_cause, current_cause
-from core.services.event_data import copied
+from core.services.event_data import copied, short
 from core.services.event_handlers import EventHandlers, HandlerBinding
 from core.services.event_history import MOST_RUNS
 from core.services.foreign import Behalf, ForeignCalls, Raised, Returned
@@ -28,6 +29,7 @@ log = structlog.get_logger("rekku.events")
 
 CONDITION_TIMEOUT_S = 1.0
 LATE_IN_A_ROW = 3
+MOST_LATE = 1000
 REST_S = 60.0
 """A handler that was late so often in a row is not called for so long: it holds up all others."""
 
@@ -67,7 +69,7 @@ class Passage:
                     handler=binding.method,
                     stage=binding.stage,
                     end=end,
-                    reason=reason,
+                    reason=short(reason),
                     took_ms=took_ms,
                 )
             )
@@ -75,6 +77,7 @@ class Passage:
 
 @dataclass(slots=True)
 class _Lateness:
+    binding: HandlerBinding
     in_a_row: int = 0
     rests_until: float = 0.0
 
@@ -97,7 +100,9 @@ class EventCalls:
         self._clock = clock
         self._mask = mask
         self._rehearsal = rehearsal
-        self._late: dict[str, _Lateness] = {}
+        self._called = ""
+        self._late: dict[int, _Lateness] = {}
+        """By the identity of the binding, which is kept in it: methods of one name are not taken for each other."""
 
     async def call(self, binding: HandlerBinding, passage: Passage) -> Returned[Any] | Raised | None:
         """Call a handler if the event concerns it; None: it was not called. What it answers fits its stage."""
@@ -107,7 +112,7 @@ class EventCalls:
         if self._rehearsal and binding.owner and binding.stage is EventStage.HANDLE and not passage.answers:
             passage.note(binding, HandlerEnd.PASSED_OVER, "This is a dry run.")
             return None
-        lateness = self._late.get(binding.label)
+        lateness = self._late.get(id(binding))
         if lateness is not None and lateness.rests_until > self._clock.monotonic():
             passage.note(binding, HandlerEnd.RESTING, f"It was late {LATE_IN_A_ROW} times in a row.")
             return None
@@ -117,6 +122,7 @@ class EventCalls:
             return None
         event = replace(passage.event, data=copied(passage.event.data))
         token = current_cause.set(as_cause(event, passage.principal, passage.lane))
+        self._called = binding.label if event.source == "core" else self._called
         try:
             if not await self._holds(binding, event, passage):
                 return None
@@ -124,21 +130,26 @@ class EventCalls:
         finally:
             current_cause.reset(token)
 
+    def holding_up(self) -> str:
+        """Return whose handler of the core's events is being called, or was last."""
+        return self._called
+
     async def _holds(self, binding: HandlerBinding, event: Event, passage: Passage) -> bool:
-        if isinstance(binding.when, Condition):
-            if binding.when(event):
-                return True
-            passage.note(binding, HandlerEnd.CONDITION)
-            return False
-        about = f"condition of {binding.label}"
-        check = partial(invoke, binding.when, event)
+        if is_quick(binding.when):
+            holds: Any = binding.when(event)
+            if not holds:
+                passage.note(binding, HandlerEnd.CONDITION)
+            return bool(holds)
+        about, reason = f"condition of {binding.label}", ""
+        check = partial(_asked, binding, event)
         asked = await self._foreign.call(about, check, CONDITION_TIMEOUT_S, binding.owner, behalf=_behalf(passage))
-        if isinstance(asked, Returned) and asked.value:
-            return True
-        reason = ""
         if isinstance(asked, Raised):
             reason = self._mask(f"The condition failed: {asked.sentence}")
             self._report(binding, event, reason, asked)
+            if asked.timed_out or isinstance(asked.error, SearchTooLong):
+                self._count(binding, late=True)  # it has held up the others as a handler that is late does
+        elif asked.value:
+            return True
         passage.note(binding, HandlerEnd.CONDITION, reason)
         return False
 
@@ -171,9 +182,11 @@ class EventCalls:
 
     def _count(self, binding: HandlerBinding, *, late: bool) -> None:
         if not late:
-            self._late.pop(binding.label, None)
+            self._late.pop(id(binding), None)
             return
-        lateness = self._late.setdefault(binding.label, _Lateness())
+        if len(self._late) >= MOST_LATE:
+            self._late = {key: one for key, one in self._late.items() if self._handlers.still(one.binding)}
+        lateness = self._late.setdefault(id(binding), _Lateness(binding))
         lateness.in_a_row += 1
         if lateness.in_a_row >= LATE_IN_A_ROW:
             lateness.in_a_row = 0
@@ -199,6 +212,13 @@ def _behalf(passage: Passage) -> Behalf | None:
     return Behalf(principal=passage.principal, turn=passage.event.correlation_id)
 
 
+async def _asked(binding: HandlerBinding, event: Event) -> bool:
+    """Return what a condition says of an event."""
+    if runs_in_loop(binding.when):
+        return bool(binding.when(event))
+    return bool(await invoke(binding.when, event))
+
+
 async def _answered(binding: HandlerBinding, event: Event, answers: bool) -> Any:
     """Return what a handler says, as its stage allows it; raises TypeError or ActionFailed for anything else."""
     answer_wanted.set(answers or binding.stage is not EventStage.HANDLE)
@@ -208,7 +228,7 @@ async def _answered(binding: HandlerBinding, event: Event, answers: bool) -> Any
         if not isinstance(value, allowed):
             raise TypeError(f"{type(value).__name__} is no answer of a handler in stage {binding.stage}")
         reason = storable(value.reason if isinstance(value.reason, str) else repr(value.reason))
-        return type(value)(reason)
+        return type(value)(short(reason))
     if value is None or (binding.stage is EventStage.HANDLE and not answers):
         return None
     if binding.stage is not EventStage.HANDLE and not isinstance(value, dict):

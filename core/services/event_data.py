@@ -10,6 +10,9 @@ from core.services.mask import Masker
 LONGEST_TEXT = 4096
 """Bytes of one text; the rest of a longer one is cut off."""
 
+LONGEST_REASON = 2000
+"""Characters of a sentence that says why."""
+
 MOST_BYTES = 16 * 1024
 MOST_VALUES = 1000
 MOST_DEPTH = 16
@@ -79,6 +82,14 @@ class _Bounded:
 def bounded(data: JsonObject, masker: Masker, most_bytes: int = MOST_BYTES) -> JsonObject:
     """Return a copy of an event's data: secrets masked, texts of over 4 KiB cut, about `most_bytes` in all."""
     return _Bounded(masker=masker, bytes_left=most_bytes).of(data, MOST_DEPTH)  # type: ignore[no-any-return]
+
+
+def short(text: str) -> str:
+    """Return a reason that is fit to be kept: cut between words where it is too long, so that no secret is halved."""
+    if len(text) <= LONGEST_REASON + 100:  # one that was cut already is left as it is
+        return text
+    head = text[:LONGEST_REASON]
+    return (head.rpartition(" ")[0] or head) + CUT.format(count=len(text))
 
 
 def copied(value: Json) -> Json:

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import math
 import secrets
-from collections import OrderedDict, deque
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
@@ -35,9 +35,10 @@ from core.contracts.json import Json, JsonObject
 from core.contracts.services import Clock
 from core.services.event_calls import EventCalls, Passage, check_size
 from core.services.event_causes import Cause, as_cause, current_cause
-from core.services.event_data import bounded
+from core.services.event_data import bounded, short
 from core.services.event_handlers import EventHandlers, HandlerBinding
 from core.services.event_history import EventHistory, EventRecord
+from core.services.event_rates import EventRates
 from core.services.foreign import ForeignCalls, Raised
 from core.services.json_results import json_result
 from core.services.mask import Masker
@@ -47,6 +48,9 @@ log = structlog.get_logger("rekku.events")
 MOST_WAITING = 1000
 MOST_REMEMBERED = 1000
 REPORT_EVERY = 100
+MOST_CONVERTED = 4
+"""Data of one component at a time that is made JSON, which takes a thread each."""
+CIRCLE = f"{MOST_DEPTH} events stand before it as causes: they run in a circle."
 CORE_TIMEOUT_S = 30.0
 """How long an event of the core may take on its way past all its handlers."""
 
@@ -76,6 +80,8 @@ class EventBus:
         self.history = EventHistory(keep)
         self.lost = 0
         self._calls = EventCalls(self.handlers, foreign, clock, masker.text, rehearsal=rehearsal)
+        self._rates = EventRates(clock, foreign)
+        self._converting: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(MOST_CONVERTED))
         self._clock = clock
         self._masker = masker
         self._waiting: deque[tuple[Event, str, str]] = deque()
@@ -95,13 +101,17 @@ class EventBus:
         try:
             event, principal, lane = self._made(name, data, "core", correlation, after)
             if event.depth > MOST_DEPTH:
-                self._refuse(event, principal, lane)
+                self._refuse(event, principal, lane, CIRCLE)
                 return None
             while len(self._waiting) >= self._most_waiting:
                 self._waiting.popleft()
                 self.lost += 1
                 if self.lost % REPORT_EVERY == 1:
-                    log.error("handlers of events are too slow: the oldest events are lost", lost=self.lost)
+                    log.error(
+                        "handlers of events are too slow: the oldest events are lost",
+                        lost=self.lost,
+                        handler=self._calls.holding_up(),
+                    )
             self._waiting.append((event, principal, lane))
             self._idle.clear()
             self._news.set()
@@ -121,9 +131,8 @@ class EventBus:
     async def emit(self, source: str, name: str, data: JsonObject | None, timeout_s: float) -> Handled:
         """Put an event of a component to its handlers; see `core.contracts.events.Events`."""
         event, principal, lane = await self._foreign_event(source, name, data)
-        if event.depth > MOST_DEPTH:
-            return self._refuse(event, principal, lane)
-        return await self._emit(event, principal, lane, timeout_s)
+        refused = self._refused(event, principal, lane)
+        return refused or await self._emit(event, principal, lane, timeout_s)
 
     async def request(self, source: str, name: str, data: JsonObject | None, timeout_s: float) -> Json:
         """Return the first answer; see `core.contracts.events.Events`."""
@@ -222,9 +231,8 @@ class EventBus:
         ask: Callable[[Passage, Sequence[HandlerBinding]], Awaitable[Passed]],
     ) -> None:
         event, principal, lane = await self._foreign_event(source, name, data)
-        if event.depth > MOST_DEPTH:
-            handled = self._refuse(event, principal, lane)
-        else:
+        handled = self._refused(event, principal, lane)
+        if handled is None:
             passage = Passage(event=event, principal=principal, lane=lane, until=_until(timeout_s), answers=True)
             handled = await self._pass(passage, ask)
         if handled.end in (EventEnd.REJECTED, EventEnd.DROPPED):
@@ -238,12 +246,13 @@ class EventBus:
         end, reason = EventEnd.CANCELLED, ""
         try:
             if bindings:
-                end, reason = await self._stages(passage, bindings, handle)
+                with self._rates.on_its_way(passage.event.source):
+                    end, reason = await self._stages(passage, bindings, handle)
             else:
                 end = EventEnd.HANDLED
         finally:
             event, runs = passage.event, passage.runs
-            self._record(event, end, self._masker.text(reason), runs, passage.principal, passage.lane)
+            self._record(event, end, short(self._masker.text(reason)), runs, passage.principal, passage.lane)
         return Handled(event=passage.event, end=end, reason=reason, runs=tuple(passage.runs))
 
     async def _stages(
@@ -269,7 +278,11 @@ class EventBus:
         """Make the event of a component; raises ValueError for a name or data that it cannot have."""
         if name in CORE_ONLY:
             raise ValueError(f"{name} is an event of the core, which nobody else emits")
-        plain = {} if data is None else await json_result(data, f"the data of {name}")
+        await asyncio.sleep(0)  # who emits in a loop must not hold up everybody
+        plain: Json = {}
+        if data is not None:
+            async with self._converting[source]:
+                plain = await json_result(data, f"the data of {name}")
         if not isinstance(plain, dict):
             raise ValueError(f"the data of {name} is no JSON object")
         check_size(plain)
@@ -307,9 +320,19 @@ class EventBus:
         )
         return event, principal, lane
 
-    def _refuse(self, event: Event, principal: str, lane: str) -> Handled:
-        reason = f"{MOST_DEPTH} events stand before it as causes: they run in a circle."
-        log.error("events that cause each other were cut off", event_name=event.name, source=event.source)
+    def _refused(self, event: Event, principal: str, lane: str) -> Handled | None:
+        """Return what is told of an event that a component may not emit now, None where it may."""
+        if event.depth > MOST_DEPTH:
+            return self._refuse(event, principal, lane, CIRCLE)
+        refusal = self._rates.refusal(event.source)
+        if refusal is None:
+            return None
+        if refusal.first:
+            return self._refuse(event, principal, lane, refusal.reason)
+        return Handled(event=event, end=EventEnd.REJECTED, reason=refusal.reason)
+
+    def _refuse(self, event: Event, principal: str, lane: str, reason: str) -> Handled:
+        log.error("an event was refused", event_name=event.name, source=event.source, reason=reason)
         self._record(event, EventEnd.REJECTED, reason, [], principal, lane)
         return Handled(event=event, end=EventEnd.REJECTED, reason=reason)
 

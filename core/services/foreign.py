@@ -23,6 +23,8 @@ log = structlog.get_logger("rekku.foreign")
 
 CANCEL_GRACE_S = 1.0
 HELD_S = 0.1
+LONGEST_LINE = 1000
+"""Characters of what an unforeseen error says that are told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +46,12 @@ class Raised:
         """What went wrong, in one line."""
         try:
             said = self.error.explain() if isinstance(self.error, RekkuError) else str(self.error)
-        except Exception:  # noqa: BLE001 - how an error of foreign code says itself is foreign code too
+            said = str.__str__(said)
+        except BaseException:  # noqa: BLE001 - how an error of foreign code says itself is foreign code: it may exit
             said = ""
         if isinstance(self.error, RekkuError) and said:
             return storable(said)
-        name, first_line = type(self.error).__name__, (said.strip().splitlines() or [""])[0]
+        name, first_line = type(self.error).__name__, (said[:LONGEST_LINE].strip().splitlines() or [""])[0]
         return storable(f"{name}: {first_line}" if first_line else name)
 
     @property

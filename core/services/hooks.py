@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from inspect import isawaitable
+from itertools import islice
 from typing import Any, TypeVar
 
 import structlog
 from structlog.typing import FilteringBoundLogger
 
-from core.contracts.actions import ActionEnvelope, ActionSpec, Untrusted
+from core.contracts.actions import ActionSpec, Untrusted
 from core.contracts.hooks import Block, Intercept, TurnContext
-from core.contracts.json import Json, storable
+from core.contracts.json import Json
+from core.services.event_data import short
 from core.services.foreign import Behalf, ForeignCalls, Raised, Returned
+from core.services.hook_answers import own, own_specs, same_kind, told_block
 from core.services.json_results import json_result
 from core.services.sync_or_async import invoke
 
@@ -25,6 +29,8 @@ COLLECT_TIMEOUT_S = 2.0
 COLLECTS = "gather_context"
 MAY_BLOCK = frozenset({"before_delivery"})
 MAY_INTERCEPT = frozenset({"transform_input"})
+MOST_SPECS = 10_000
+"""Of an answer to a hook that narrows: what it is made of may never end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,20 +96,13 @@ class HookRunner:
         an Intercept ends the chain, in the hooks where they are allowed.
         """
         for binding in self._index().get(name, ()):
-            answer = await self._ask(binding, self._timeout_s, turn, turn, *map(_own, about), _own(value))
+            read = partial(_changed, name, value)
+            answer = await self._ask(binding, self._timeout_s, turn, *about, value, read=read)
             if not isinstance(answer, Returned) or answer.value is None:
                 continue
-            result = answer.value
-            if isinstance(result, Block) and name in MAY_BLOCK:
-                return _told(result)
-            if isinstance(result, Intercept) and name in MAY_INTERCEPT:
-                return result
-            if isinstance(result, type(value)):
-                value = result
-            else:
-                self._report(
-                    binding, f"answered with a {type(result).__name__}, not a {type(value).__name__} or None"
-                )
+            if isinstance(answer.value, Block | Intercept):
+                return answer.value
+            value = answer.value
         return value
 
     async def collect(self, name: str, turn: TurnContext) -> dict[str, Json | Untrusted]:
@@ -128,13 +127,10 @@ class HookRunner:
         """
         left = list(specs)
         for binding in self._index().get(name, ()):
-            answer = await self._ask(binding, self._timeout_s, turn, turn, list(left))
+            answer = await self._ask(binding, self._timeout_s, turn, left, read=_types, copies=own_specs)
             if not isinstance(answer, Returned) or answer.value is None:
                 continue
-            kept = _types(answer.value)
-            if kept is None:
-                self._report(binding, f"answered with a {type(answer.value).__name__}, not a list of specs or None")
-                continue
+            kept: set[str] = answer.value
             added = kept - {spec.type for spec in left}
             if added:
                 self._report(binding, f"may only take actions away, and added {', '.join(sorted(added))}")
@@ -144,15 +140,15 @@ class HookRunner:
     async def guard(self, name: str, turn: TurnContext, *args: object) -> Block | None:
         """Return the first Block, or None. A hook that raises, is late or answers with anything else blocks too."""
         for binding in self._index().get(name, ()):
-            answer = await self._ask(binding, self._timeout_s, turn, turn, *map(_own, args))
-            if isinstance(answer, Raised):
-                return Unchecked(f"The check {binding.label} did not work: {answer.sentence}", binding.plugin)
-            if isinstance(answer.value, Block):
-                return _told(answer.value)
-            if answer.value is not None:
-                self._report(binding, f"answered with a {type(answer.value).__name__}, not a Block or None")
+            answer = await self._ask(binding, self._timeout_s, turn, *args, read=_judged)
+            if isinstance(answer, Raised) and isinstance(answer.error, _NeitherYesNorNo):
                 reason = f"The check {binding.label} gave an answer that is neither yes nor no."
                 return Unchecked(reason, binding.plugin)
+            if isinstance(answer, Raised):
+                reason = short(f"The check {binding.label} did not work: {answer.sentence}")
+                return Unchecked(reason, binding.plugin)
+            if isinstance(answer.value, Block):
+                return answer.value
         return None
 
     def _index(self) -> dict[str, list[HookBinding]]:
@@ -165,16 +161,32 @@ class HookRunner:
         return self._by_hook
 
     async def _collected(self, binding: HookBinding, turn: TurnContext) -> Json | Untrusted:
-        args = (turn,) if binding.injects is None else (turn.text, turn)[: binding.injects]
-        answer = await self._ask(binding, self._collect_timeout_s, turn, *args, convert=True)
+        async def convert(result: Any) -> Json | Untrusted:
+            return await json_result(result, binding.label)
+
+        answer = await self._ask(binding, self._collect_timeout_s, turn, read=convert)
         return answer.value if isinstance(answer, Returned) else None
 
     async def _ask(
-        self, binding: HookBinding, timeout_s: float, turn: TurnContext, *args: object, convert: bool = False
+        self,
+        binding: HookBinding,
+        timeout_s: float,
+        turn: TurnContext,
+        *about: Any,
+        read: Callable[[Any], Any],
+        copies: Callable[[Any], Any] = own,
     ) -> Returned[Any] | Raised:
+        """Call a hook with copies of the turn and of `about`.
+
+        What `read` makes of its answer is a part of the call: an answer is foreign code as well, and one that cannot
+        be read is the hook's failure.
+        """
+
         async def ask() -> Any:
-            result = await invoke(binding.call, *args)
-            return await json_result(result, binding.label) if convert else result
+            seen = own(turn)
+            args = (seen, *map(copies, about)) if binding.injects is None else (seen.text, seen)[: binding.injects]
+            result = read(await invoke(binding.call, *args))
+            return await result if isawaitable(result) else result
 
         answer = await self._foreign.call(binding.label, ask, timeout_s, binding.plugin, behalf=Behalf.of(turn))
         if isinstance(answer, Raised):
@@ -193,21 +205,35 @@ class HookRunner:
         )
 
 
-def _own(value: Any) -> Any:
-    """Give each hook a payload of its own: what it does to it must change nothing that was validated."""
-    return copy.deepcopy(value) if isinstance(value, ActionEnvelope) else value
+def _changed(name: str, value: Any, answer: Any) -> Any:
+    """Return what a hook of a chain makes of `value`; raises TypeError for what is no answer."""
+    if answer is None:
+        return None
+    if name in MAY_BLOCK and isinstance(answer, Block):
+        return told_block(answer)
+    if name in MAY_INTERCEPT and isinstance(answer, Intercept):
+        return Intercept(answer.reply)
+    return same_kind(answer, value)
 
 
-def _told(block: Block) -> Block:
-    """Return a block whose reason can be written down and told, whatever was given as one."""
-    return Block(storable(block.reason if isinstance(block.reason, str) else repr(block.reason)))
+class _NeitherYesNorNo(TypeError):
+    """What a guard has answered is no answer."""
 
 
-def _types(answer: object) -> set[str] | None:
+def _judged(answer: Any) -> Block | None:
+    """Return what a guard says; raises TypeError for what is neither yes nor no."""
+    if answer is None or isinstance(answer, Block):
+        return None if answer is None else told_block(answer)
+    raise _NeitherYesNorNo(f"answered with a {type(answer).__name__}, not a Block or None")
+
+
+def _types(answer: Any) -> set[str] | None:
+    """Return the types that a hook has left, None for all; raises TypeError for what is no list of specs."""
+    if answer is None:
+        return None
     if not isinstance(answer, Iterable) or isinstance(answer, str | bytes | dict):
-        return None
-    try:
-        specs = list(answer)
-    except Exception:  # noqa: BLE001 - a generator of foreign code is foreign code too
-        return None
-    return {spec.type for spec in specs} if all(isinstance(spec, ActionSpec) for spec in specs) else None
+        raise TypeError(f"answered with a {type(answer).__name__}, not a list of specs or None")
+    specs = list(islice(answer, MOST_SPECS))
+    if not all(type(spec) is ActionSpec and isinstance(spec.type, str) for spec in specs):
+        raise TypeError("answered with a list in which not everything is a spec")
+    return {spec.type for spec in specs}

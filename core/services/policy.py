@@ -9,6 +9,7 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import TypeAlias, TypeVar
 
+from core.bounded_search import is_found
 from core.contracts.errors import ConfigurationError
 from core.contracts.inputs import Role
 from core.contracts.json import Json, canonical
@@ -146,7 +147,7 @@ def _matcher(field: str, pattern: Json, verdict: Verdict) -> Matcher:
         expression = re.compile(pattern.removeprefix("re:"), re.NOFLAG if verdict is Verdict.ALLOW else re.DOTALL)
     except (re.error, OverflowError, RecursionError) as error:
         raise ValueError(f"arguments.{field} is no regular expression: {error}.") from error
-    return lambda text: expression.fullmatch(text) is not None
+    return lambda text: is_found(expression, text, whole=True)
 
 
 def _arguments_match(arguments: Mapping[str, Matcher]) -> Condition:

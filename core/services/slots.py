@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar, cast
@@ -16,6 +17,7 @@ T = TypeVar("T")
 MOST_OF_A_PLUGIN = 50
 _MENTION = re.compile(r"[^\W_][\w-]{0,39}")
 _LOWER = re.compile(r"[a-z][a-z0-9_]{0,60}")
+_EASTERN = frozenset({"CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "HANGUL", "BOPOMOFO"})
 DECLARED = {"commands": "Return it from `command_groups`: the command line does not start the plugin."}
 NAMED = Mention | Gauge | HealthCheck | MessageRenderer
 OF_ALL = ("mentions", "renderers")
@@ -28,6 +30,20 @@ class _Filled:
     owner: str
     slot: str
     spec: SlotSpec
+
+
+def _misleading(name: str) -> str:
+    """Return why a name can be taken for another one that looks the same, or "".
+
+    As UTS 39 (Unicode Security Mechanisms) has it: letters of one script only, those of the East and Latin ones
+    aside, and in their plain form.
+    """
+    if unicodedata.normalize("NFKC", name) != name:
+        return "has letters in another form than the plain one"
+    scripts = {unicodedata.name(letter, "?").split()[0] for letter in name if letter.isalpha()}
+    if len(scripts) > 1 and not scripts <= _EASTERN | {"LATIN"}:
+        return "has letters of several scripts"
+    return ""
 
 
 class Slots:
@@ -68,6 +84,8 @@ class Slots:
         pattern, cure = (_MENTION, "letters, digits, - and _") if slot == "mentions" else (_LOWER, "a-z, 0-9 and _")
         if not isinstance(spec.name, str) or not pattern.fullmatch(spec.name):
             raise DeclarationError(f"{owner}: {spec.name!r} cannot be a name in {slot}.", cure=f"Use {cure}.")
+        if wrong := _misleading(spec.name):
+            raise DeclarationError(f"{owner}: {spec.name!r} in {slot} {wrong}.", cure="Give it a plain name.")
         if isinstance(spec, Mention) and spec.permission not in tuple(Permission):
             raise DeclarationError(
                 f"{owner}: {spec.permission!r} is no permission.", cure=f"Use one of {', '.join(Permission)}."

@@ -13,7 +13,8 @@ from core.contracts.hooks import TurnContext
 from core.contracts.json import storable
 from core.contracts.steps import Step
 from core.contracts.strategies import LONGEST_INSTRUCTION, StepPlan
-from core.services.foreign import ForeignCalls, Raised
+from core.services.foreign import Behalf, ForeignCalls, Raised
+from core.services.hook_answers import own
 from core.services.sync_or_async import invoke
 
 log = structlog.get_logger("rekku.strategies")
@@ -54,18 +55,26 @@ class Strategies:
         label = f"{binding.plugin}.{binding.method}"
         # Its own copy: what it does to the records must change nothing.
         taken = copy.deepcopy(tuple(steps))
-        answer = await self._foreign.call(label, lambda: invoke(binding.call, turn, taken), binding.timeout_s)
-        more: dict[str, object] = {}
-        if isinstance(answer, Raised):
-            wrong, plan = answer.sentence, None
-            more = {"where": answer.where, "raised": answer.error}
-        else:
-            plan = StepPlan() if answer.value is None else answer.value
-            wrong = _malformed(plan)
-        if wrong:
-            log.warning("a turn strategy did not work", plugin=binding.plugin, strategy=name, error=wrong, **more)
+
+        async def decide() -> StepPlan:
+            answer = await invoke(binding.call, own(turn), taken)
+            plan = StepPlan() if answer is None else answer
+            if wrong := _malformed(plan):
+                raise TypeError(wrong)
+            return plan
+
+        decided = await self._foreign.call(label, decide, binding.timeout_s, binding.plugin, behalf=Behalf.of(turn))
+        if isinstance(decided, Raised):
+            log.warning(
+                "a turn strategy did not work",
+                plugin=binding.plugin,
+                strategy=name,
+                error=decided.sentence,
+                where=decided.where,
+                raised=decided.error,
+            )
             return None
-        return plan
+        return decided.value
 
 
 def _malformed(plan: object) -> str:

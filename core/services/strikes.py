@@ -28,11 +28,12 @@ MOST_OF_A_USER = 2
 class _Failure:
     """What failed in one turn, or by itself, and has not worked since.
 
-    user: who has caused it, "" for a trainer or nobody.
+    user: who has caused it, "" for a trainer or nobody. at_s: when it was last, on the clock's `monotonic()`.
     """
 
     calls: set[str]
     turn: str
+    at_s: float
     user: str = ""
 
 
@@ -48,13 +49,18 @@ class _Failures:
             failure.calls.discard(label)
         self.row = [failure for failure in self.row if failure.calls]
 
-    def add(self, label: str, turn: str, user: str, most: int) -> None:
+    def add(self, label: str, turn: str, user: str, most: int, now_s: float) -> None:
         """Add a failure, unless its turn is in the row already or `most` of this user are."""
         same_turn = next((failure for failure in self.row if turn and failure.turn == turn), None)
         if same_turn is not None:
             same_turn.calls.add(label)
+            same_turn.at_s = now_s
         elif not user or sum(failure.user == user for failure in self.row) < most:
-            self.row.append(_Failure(calls={label}, turn=turn, user=user))
+            self.row.append(_Failure(calls={label}, turn=turn, user=user, at_s=now_s))
+
+    def forget(self, before_s: float) -> None:
+        """Take what was last before an instant out of the row."""
+        self.row = [failure for failure in self.row if failure.at_s >= before_s]
 
 
 class Strikes:
@@ -86,9 +92,10 @@ class Strikes:
         user = self._blamed(call.behalf)
         if user is None:
             return
-        failures = self._failures[owner]
+        failures, now_s = self._failures[owner], self._clock.monotonic()
+        failures.forget(now_s - self._settings.failures_within_hours * 3600)
         turn = "" if call.behalf is None else call.behalf.turn
-        failures.add(call.label, turn, user, min(MOST_OF_A_USER, most - 1))
+        failures.add(call.label, turn, user, min(MOST_OF_A_USER, most - 1), now_s)
         if len(failures.row) >= most:
             self.forgive(owner)
             times = "once" if most == 1 else f"{most} times in a row"

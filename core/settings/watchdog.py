@@ -40,3 +40,6 @@ class WatchdogSettings(BaseModel):
         description="Unexpected errors and time-outs of a plugin's actions, hooks, handlers and jobs, not made good "
         "since, that put it into quarantine; guests' count for nothing; 0: none do.",
     )
+    failures_within_hours: StrictInt = Field(
+        default=24, ge=1, le=8760, description="Hours within which they count; an older one is forgotten."
+    )

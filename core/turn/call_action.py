@@ -73,7 +73,7 @@ class CalledActions:
     async def call(self, running: RunningAction, caller: str, plugin: str, type_: str, payload: JsonObject) -> Json:
         """Run an action inside of `running` and return its output; raises ActionFailed when it is not done."""
         entry = self._entry(running, plugin, type_)
-        envelope = await self._validated(entry.spec, type_, payload)
+        envelope = await self._validated(running, entry.spec, type_, payload)
         if envelope.hash in self._under_way:
             cure = "Call it again when it has ended: what it has returned is returned again."
             raise ActionFailed(f"{type_} is being done with this payload already.", cure=cure)
@@ -127,7 +127,9 @@ class CalledActions:
             )
         return entry
 
-    async def _validated(self, spec: ActionSpec, type_: str, payload: JsonObject) -> ActionEnvelope:
+    async def _validated(
+        self, running: RunningAction, spec: ActionSpec, type_: str, payload: JsonObject
+    ) -> ActionEnvelope:
         try:
             size = len(compact(payload)) if isinstance(payload, dict) else -1
         except (TypeError, ValueError, RecursionError):
@@ -136,7 +138,7 @@ class CalledActions:
             raise ActionFailed(f"{type_}: the payload is no JSON object of at most {LARGEST_PAYLOAD} characters.")
         asked = ParsedReply(actions=(ActionEnvelope(type=type_, payload=copy.deepcopy(payload)),))
         checked = validate_actions(asked, self._catalogue)
-        checked = await check_actions(checked, self._catalogue, check_call(self._env))
+        checked = await check_actions(checked, self._catalogue, check_call(self._env, running.turn_context()))
         valid = checked.actions[0]
         if valid is None or not checked.valid:
             raise ActionFailed(" ".join(error.message for error in checked.errors))

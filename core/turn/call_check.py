@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
 
-from core.services.foreign import Raised
+from core.contracts.hooks import TurnContext
+from core.services.foreign import Behalf, Raised
 from core.turn.environment import TurnEnvironment
+from core.turn.stages.check_actions import CallCheck
 
 
-def check_call(env: TurnEnvironment) -> Callable[[str, Callable[[], Awaitable[list[str]]], float], Any]:
-    """Return how the stage `check_actions` calls a plugin's own check."""
+def check_call(env: TurnEnvironment, turn: TurnContext) -> CallCheck:
+    """Return how the stage `check_actions` calls a plugin's own check. turn: on whose behalf."""
 
-    async def call(label: str, make: Callable[[], Awaitable[list[str]]], timeout_s: float) -> list[str]:
-        called = await env.foreign.call(label, make, timeout_s)
+    async def call(label: str, plugin: str, make: Callable[[], Awaitable[list[str]]], timeout_s: float) -> list[str]:
+        called = await env.foreign.call(label, make, timeout_s, plugin, behalf=Behalf.of(turn))
         if isinstance(called, Raised):
             return [f"{label} failed ({env.masker.text(called.sentence)}); it cannot be run now."]
-        return [str(sentence) for sentence in called.value]
+        return called.value
 
     return call

@@ -85,7 +85,7 @@ async def take_step(turn: Turn, env: TurnEnvironment, cache: CatalogueTextCache)
     generation = env.generation()
     if turn.approved is not None:
         tainted = any(step.tainted for step in turn.steps)
-        refused = await undone_meanwhile(turn, env)
+        refused = _unfit(turn.approved.envelope, generation) or await undone_meanwhile(turn, env)
         return await act(turn, env, generation, (turn.approved.envelope,), tainted, refused)
     if turn.input.kind is InputKind.COMMAND:
         return await take_command(turn, env, generation)
@@ -125,6 +125,13 @@ def told_at_the_end(result: StepResult) -> str:
     return "\n\n".join(filter(None, (tell_outcome(action.seen) for action in result.actions)))
 
 
+def _unfit(envelope: ActionEnvelope, generation: Generation) -> Mapping[str, str]:
+    """Return, by its hash, what is wrong with an action that was approved: its plugin may be another one by now."""
+    entry = generation.get(envelope.type)
+    complaints = [] if entry is None else entry.complaints(envelope.payload)
+    return {envelope.hash: " ".join(complaints)} if complaints else {}
+
+
 async def intercepted(turn: Turn, env: TurnEnvironment, generation: Generation, by: Intercept) -> StepResult:
     """Say what a hook answers in place of the model, which is not asked whatever becomes of that; "" says nothing."""
     tainted = turn.input.tainted
@@ -133,7 +140,7 @@ async def intercepted(turn: Turn, env: TurnEnvironment, generation: Generation, 
     if not isinstance(by.reply, str):
         return StepResult(failure=NO_ANSWER.format(why="it is no text"), tainted=tainted)
     checked = validate_actions(ParsedReply(actions=(message(storable(by.reply)),)), generation)
-    checked = await check_actions(checked, generation, check_call(env))
+    checked = await check_actions(checked, generation, check_call(env, turn.context()))
     if not checked.valid:
         why = " ".join(error.message for error in checked.errors)
         return StepResult(failure=NO_ANSWER.format(why=why.removesuffix(".")), tainted=tainted)
@@ -159,7 +166,7 @@ async def answer(
         parsed = CUT_OFF if reply.finish_reason == "length" else await read_reply(reply.text)
         merged = parsed if checked is None else merge_correction(checked, parsed)
         checked = validate_actions(merged, generation.for_model)
-        checked = await check_actions(checked, generation.for_model, check_call(env))
+        checked = await check_actions(checked, generation.for_model, check_call(env, turn.context()))
         if checked.valid:
             await conversation.recorded()
             actions = [action for action in checked.actions if action is not None]
@@ -225,7 +232,7 @@ async def take_asked(
     if isinstance(read, CommandError):
         return StepResult(failure=read.sentence, tainted=tainted)
     checked = validate_actions(ParsedReply(actions=(read,)), offered)
-    checked = await check_actions(checked, offered, check_call(env))
+    checked = await check_actions(checked, offered, check_call(env, turn.context()))
     if not checked.valid:
         return StepResult(failure=" ".join(error.message for error in checked.errors), tainted=tainted)
     return await act(turn, env, generation, [action for action in checked.actions if action is not None], tainted)

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from core.ai_plugin_base import ActionContext, AIPluginBase, action, hook, on
+from core.ai_plugin_base import ActionContext, AIPluginBase, action, hook, on, strategy
 from core.contracts.errors import ActionFailed
 from core.contracts.inputs import Principal, Role
 from core.services import roles
@@ -262,6 +262,63 @@ async def test_who_says_no_or_succeeds_in_between_is_not() -> None:
 
 async def test_what_else_succeeds_forgives_nothing() -> None:
     assert await state_after(BAD, STEADY, BAD, STEADY, BAD) == "quarantined"
+
+
+async def test_what_lies_back_longer_is_forgotten() -> None:
+    engine = ScriptedEngine()
+    watchdog = WatchdogSettings(failures_in_a_row=3, failures_within_hours=2)
+    async with running_app(plugins=[Moody()], engine=engine, watchdog=watchdog) as kit:
+        plugin = kit.app.registry.get("plugin", "moody")
+        assert plugin is not None
+        for hours in (0, 1.5, 1.5, 1.5, 0.1):
+            assert plugin.state == "active"
+            await kit.clock.advance(hours * 3600)
+            engine.then(actions(BAD), message("told"))
+            assert "told" in await kit.interface.ask("go")
+        await until(lambda: plugin.state == "quarantined")
+
+
+class Unsure(AIPluginBase):
+    """Cannot check what it is given, and cannot decide how to go on."""
+
+    @action(effect="read", permission="anyone")
+    async def checked(self, word: str) -> str:
+        """Work, once it is checked."""
+        return word
+
+    def validate_payload(self, action_type: str, payload: dict[str, Any]) -> list[str]:
+        """Raise."""
+        raise ValueError("on purpose")
+
+    @strategy("unsure")
+    async def decide(self, turn: object, steps: object) -> Any:
+        """Answer with nonsense."""
+        return 7
+
+
+@pytest.mark.parametrize(("user_id", "state"), [("", "quarantined"), ("guest", "active")])
+async def test_a_check_that_fails_counts_for_its_plugin(user_id: str, state: str) -> None:
+    engine = ScriptedEngine()
+    settings: dict[str, Any] = {"watchdog": WatchdogSettings(failures_in_a_row=2), "access": Access.OPEN}
+    async with running_app(plugins=[Unsure()], engine=engine, **settings) as kit:
+        for _ in range(2):
+            assert (await kit.act("checked", {"word": "a"}, user_id=user_id)).status == "refused"
+        await asyncio.gather(*(task for task in asyncio.all_tasks() if task.get_name().startswith("quarantine of")))
+        assert kit.app.registry.get("plugin", "unsure").state == state  # type: ignore[union-attr]
+
+
+async def test_a_strategy_that_fails_counts_for_its_plugin() -> None:
+    engine = ScriptedEngine(otherwise=message("fine"))
+    watchdog = WatchdogSettings(failures_in_a_row=2)
+    async with running_app(plugins=[Unsure()], engine=engine, watchdog=watchdog) as kit:
+        plugin = kit.app.registry.get("plugin", "unsure")
+        assert plugin is not None
+        await kit.interface.ask("/strategy unsure")
+        for _ in range(2):
+            assert plugin.state == "active"
+            assert "fine" in await kit.interface.ask("hello")
+        await until(lambda: plugin.state == "quarantined")
+        assert "at last in unsure.decide with TypeError: answered with a int" in plugin.reason
 
 
 async def test_no_guest_can_have_a_plugin_quarantined() -> None:

@@ -286,6 +286,8 @@ async def test_what_is_out_of_use_is_not_asked(state: ComponentState) -> None:
         ("statsu", StatusSegment(text=str), "Did you mean status"),
         ("status", "text", "StatusSegment"),
         ("mentions", Mention(name="two words", description="", resolve=lambda turn, name: ""), "cannot be a name"),
+        ("mentions", Mention(name="l\u0456sa", description="", resolve=lambda turn, name: ""), "several scripts"),
+        ("mentions", Mention(name="\uff4cisa", description="", resolve=lambda turn, name: ""), "another form"),
         ("metrics", Gauge(name="Caps", description="", read=lambda: 1.0), "cannot be a name"),
     ],
 )
@@ -301,6 +303,12 @@ async def test_a_name_is_taken_once() -> None:
         fill(kit, "mentions", mention("shed", "one"))
         with pytest.raises(DeclarationError, match="already"):
             fill(kit, "mentions", mention("Shed", "two"))
+
+
+@pytest.mark.parametrize("name", ["лиса", "Straße", "小屋2", "東京タワーx", "café", "λ"])
+async def test_a_name_may_be_of_any_one_script(name: str) -> None:
+    async with running_app(plugins=[Filler()]) as kit:
+        fill(kit, "mentions", mention(name, "one"))
 
 
 async def test_hints_say_what_is_shown_first_in_a_question() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from core.bounded_search import SearchTooLong
 from core.contracts.actions import ActionSpec
 from core.contracts.errors import ConfigurationError
 from core.contracts.inputs import Address, Principal, Role
@@ -233,3 +234,9 @@ def test_all_wrong_rules_are_told() -> None:
     assert "policy.rules[1]" in text
     assert "policy.rules[2]" not in text
     assert "policy.rules[3]" in text
+
+
+def test_a_pattern_that_never_ends_is_given_up() -> None:
+    endless = rule(verdict="deny", arguments={"command": "re:(a+)+"})
+    with pytest.raises(SearchTooLong, match="was searched for longer than"):
+        endless.matches(question(payload={"command": "a" * 60 + "!"}))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
-from core.contracts.actions import ActionEnvelope
+from core.contracts.actions import ActionEnvelope, ActionSpec
 from core.contracts.json import JsonObject
 from core.contracts.steps import ParsedReply, ReplyError
 
@@ -15,11 +15,14 @@ DEADLINE_S = 5.0
 class CheckableAction(Protocol):
     """A catalogue entry that may have a check of its plugin's."""
 
+    @property
+    def spec(self) -> ActionSpec: ...
+
     async def check(self, payload: JsonObject) -> list[str]: ...
 
 
-CallCheck = Callable[[str, Callable[[], Awaitable[list[str]]], float], Awaitable[list[str]]]
-"""Calls foreign code: label, call, deadline in seconds; answers with the complaints, its own failure among them."""
+CallCheck = Callable[[str, str, Callable[[], Awaitable[list[str]]], float], Awaitable[list[str]]]
+"""Calls foreign code: label, plugin, call, deadline in seconds; answers with the complaints, its own failure too."""
 
 
 async def check_actions(
@@ -40,4 +43,5 @@ async def check_actions(
 
 
 async def _complaints(entry: CheckableAction, action: ActionEnvelope, call: CallCheck) -> list[str]:
-    return await call(f"validate_payload of {action.type}", lambda: entry.check(action.payload), DEADLINE_S)
+    label = f"validate_payload of {action.type}"
+    return await call(label, entry.spec.plugin, lambda: entry.check(action.payload), DEADLINE_S)
