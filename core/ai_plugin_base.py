@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
@@ -23,6 +24,7 @@ from core.contracts.services import PluginContext
 from core.contracts.slots import CommandGroup
 from core.contracts.strategies import STRATEGY_TIMEOUT_S, StepPlan
 from core.declarations import (
+    SHORTEST_INTERVAL_S,
     ActionMark,
     DeclaredAction,
     EventMark,
@@ -178,7 +180,8 @@ def every(
     cron: five fields, in the installation's zone, such as "0 7 * * *". late: what becomes of a run that could not
     begin in time because the process was busy or the machine slept: "run" makes up for it once, "skip" leaves it
     out. A run that would begin while the last one goes on is left out, and what fell due while Rekku was down is not
-    made up for. timeout_s: seconds that a run may take. Raises DeclarationError for what is no interval.
+    made up for. timeout_s: seconds that a run may take. Raises DeclarationError for what is no interval; a second is
+    the shortest.
     """
     length_s = hours * 3600 + minutes * 60 + seconds
     mark = EveryMark(seconds=length_s, cron=cron, skip_late=late == "skip", timeout_s=timeout_s)
@@ -186,6 +189,8 @@ def every(
     def decorate(function: F) -> F:
         if (length_s > 0) == bool(cron) or length_s < 0 or (cron and len(cron.split()) != 5):
             raise mistake(function, "@every says no interval", 'Write @every(minutes=30) or cron="0 7 * * *".')
+        if not cron and not SHORTEST_INTERVAL_S <= length_s < math.inf:
+            raise mistake(function, f"@every: {length_s:g} s is no interval", "Write one second at the least.")
         if late not in ("run", "skip"):
             raise mistake(function, f"@every: late is {late!r}", 'Write late="run" or late="skip".')
         function._rekku_every = mark  # type: ignore[attr-defined]

@@ -16,6 +16,8 @@ from core.contracts.errors import DeclarationError
 from core.contracts.json import Json, JsonObject
 
 CONTEXT_PARAMETER = "ctx"
+SHORTEST_INTERVAL_S = 1.0
+"""Of a periodic job: a shorter one would have the scheduler do nothing else."""
 USABLE_TYPES = "str, int, float, bool, list[…], dict[str, …], Literal[…], an Enum, a date or a pydantic model"
 
 Model: TypeAlias = type[BaseModel]

@@ -12,6 +12,7 @@ from core.contracts.actions import ActionSpec
 from core.contracts.errors import DeclarationError
 from core.contracts.hooks import HOOKS
 from core.contracts.json import Json, JsonObject
+from core.declarations import SHORTEST_INTERVAL_S
 from core.event_conditions import Condition, condition_from_data
 from core.services.periodic import Job
 
@@ -134,7 +135,8 @@ def _strategy(name: Json, method: Json, timeout_s: Json) -> DeclaredStrategy:
 
 def _job(name: Json, seconds: Json, cron: Json, skip_late: Json, timeout_s: Json) -> tuple[str, Any]:
     kinds = ((name, str), (seconds, float | int), (cron, str), (skip_late, bool))
-    if not all(isinstance(value, kind) for value, kind in kinds) or not 0 <= seconds < math.inf:
+    least_s = 0.0 if cron else SHORTEST_INTERVAL_S
+    if not all(isinstance(value, kind) for value, kind in kinds) or not least_s <= seconds < math.inf:
         raise TypeError("a periodic job that is none")
     make = partial(
         _made, name=name, seconds=float(seconds), cron=cron, skip_late=skip_late, timeout_s=_deadline(timeout_s)

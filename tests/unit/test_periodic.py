@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from datetime import datetime
 from typing import Any
@@ -159,7 +160,16 @@ def test_what_is_no_time_is_reported_and_stops_nobody(
 
 
 @pytest.mark.parametrize(
-    "interval", [{}, {"minutes": 1, "cron": "0 7 * * *"}, {"minutes": -1}, {"cron": "0 7"}, {"hours": 1, "late": "x"}]
+    "interval",
+    [
+        {},
+        {"seconds": 1e-6},
+        {"hours": math.inf},
+        {"minutes": 1, "cron": "0 7 * * *"},
+        {"minutes": -1},
+        {"cron": "0 7"},
+        {"hours": 1, "late": "x"},
+    ],
 )
 def test_a_wrong_declaration_is_an_error(interval: dict[str, object]) -> None:
     with pytest.raises(DeclarationError):
