@@ -11,7 +11,7 @@ import structlog
 
 from core.contracts.actions import ActionEnvelope, ActionSpec, Effect, Untrusted, WriteFn
 from core.contracts.deliveries import Activity, ActivityKind, Delivery
-from core.contracts.errors import ActionFailed
+from core.contracts.errors import ActionFailed, StorageUnavailable
 from core.contracts.hooks import TurnContext
 from core.contracts.inputs import Address, Origin, Principal, Role
 from core.contracts.json import Json, JsonObject
@@ -206,7 +206,11 @@ def unknown(reason: str) -> Outcome:
 async def run_handler(
     env: TurnEnvironment, entry: Entry, envelope: ActionEnvelope, running: RunningAction
 ) -> Outcome:
-    """Call a handler, for as long as it may take; its result or failure as an outcome."""
+    """Call a handler, for as long as it may take; its result or failure as an outcome.
+
+    Raises StorageUnavailable where an action of the core's own needs the database, which is away: nothing was done,
+    and the turn waits and begins it again.
+    """
     spec = entry.spec
     long_work = asyncio.create_task(running.tell_of_long_work(), name=f"progress of {spec.type}")
     try:
@@ -220,8 +224,15 @@ async def run_handler(
     finally:
         running.end()
         long_work.cancel()
+    if isinstance(called, Raised) and isinstance(called.error, StorageUnavailable) and _waits(spec):
+        raise called.error
     outcome = running.seen_as(_outcome_of(env, spec, called))
     return replace(outcome, tainted=True) if running.brought_foreign else outcome
+
+
+def _waits(spec: ActionSpec) -> bool:
+    """Whether an action waits for a database that is away: the core's statements are short, others' may not be."""
+    return spec.effect is not Effect.EXTERNAL and spec.plugin.partition("_")[0] == "core"
 
 
 def _outcome_of(env: TurnEnvironment, spec: ActionSpec, called: Any) -> Outcome:

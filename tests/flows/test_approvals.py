@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,12 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from core.contracts.errors import StorageUnavailable
 from core.contracts.inputs import Quoted, Role
+from core.services import approvals
 from core.testing import FakeClock, RecordingInterface, RunningApp, ScriptedEngine, actions, message, running_app
 from core.testing.engine import Answer
+from core.turn.dispatch import RETRY_AFTER_S
 from core.turn.housekeeping import expire_approvals
 from tests.flows.records import SILENCE, outcome, statuses, turns
 from tests.flows.workshop import Workshop
@@ -303,3 +307,31 @@ async def test_a_question_that_no_trainer_can_be_sent_is_a_no() -> None:
         await kit.interface.ask("press a")
         assert (await outcome(kit, "press"))["status"] == "denied"
         assert workshop.done == []
+
+
+async def test_a_decision_that_the_database_cannot_take_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    gone: list[bool] = []
+
+    def away(*_: Any) -> None:
+        gone.append(True)
+        raise StorageUnavailable("It did not answer in time.")
+
+    async with asking_app(PRESS, message("Pressed.")) as (kit, workshop):
+        await kit.interface.ask("press a")
+        approval = await waiting_id(kit)
+        with monkeypatch.context() as patched:
+            patched.setattr(approvals, "find", away)
+            await kit.interface.say(f"/approve {approval}")
+            await until(kit, lambda: len(gone) >= 2)  # once more when the database is tried again
+        await until(kit, lambda: len(kit.interface.ends) >= 3)
+        assert workshop.done == ["press a"]
+        assert ("core_approve", "done") in await statuses(kit)
+
+
+async def until(kit: RunningApp, true: Callable[[], bool]) -> None:
+    for _ in range(1000):
+        if true():
+            return
+        await asyncio.sleep(0.01)
+        await kit.advance(RETRY_AFTER_S / 10)
+    raise AssertionError("it did not come to that")
