@@ -8,10 +8,10 @@ WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help chat run test test-long check bench chaos soak setup lock clean
+.PHONY: help chat run test test-long test-exhaustive check bench chaos soak setup lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 chat: ## Talk to Rekku in this terminal, or through a pipe
 	@bash scripts/setup.sh runtime
@@ -23,11 +23,15 @@ run: ## Serve every configured interface until it is told to stop
 
 test: ## Run the tests, but those that take long
 	@bash scripts/setup.sh dev
-	@exec $(PYTHON_BIN) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not long" $(ARGS)
+	@exec $(PYTHON_BIN) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not long and not exhaustive" $(ARGS)
 
 test-long: ## Run the tests that take long: processes that are killed, database servers, every way in
 	@bash scripts/setup.sh dev
 	@exec $(PYTHON_BIN) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m long $(ARGS)
+
+test-exhaustive: ## Run the tests that take very long: before a release, and after work on what they are about
+	@bash scripts/setup.sh dev
+	@exec $(PYTHON_BIN) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m exhaustive $(ARGS)
 
 check: ## Lint, formatting, types, layers, and whether the lock file is followed
 	@bash scripts/setup.sh dev

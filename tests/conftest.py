@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import tempfile
 from collections.abc import Generator, Iterator
@@ -45,17 +46,13 @@ _LONG = {
     "tests/docs/test_examples.py::test_it_keeps_to_the_rules": "a process for each example",
     "tests/faults": "processes that are killed, and servers",
     "tests/contracts/test_database_backup.py": "the servers' own tools",
-    "tests/contracts/test_database_copy.py": "six directions",
     "tests/flows/test_authority_matrix.py": "every way in and every impostor",
     "tests/flows/test_canaries.py": "a real process, made to fail in many ways",
-    "tests/flows/test_database_commands.py": "servers, their tools, and kills",
     "tests/flows/test_erasure.py": "interrupted everywhere",
-    "tests/flows/test_generated_plugins.py": "types of whole plugins, and processes",
     "tests/flows/test_isolated_crossing.py": "processes of plugins",
     "tests/flows/test_isolated_forgery.py": "processes of plugins",
     "tests/flows/test_isolation.py": "processes of plugins",
     "tests/flows/test_health.py": "processes that serve",
-    "tests/flows/test_long_history.py": "a hundred thousand messages",
     "tests/flows/test_malformed_texts.py": "every malformed text on every way",
     "tests/flows/test_plugin_commands.py": "commands that wait for a process",
     "tests/flows/test_plugin_processes.py::test_nothing_that_one_has_started_is_left": "a process that is killed",
@@ -67,7 +64,6 @@ _LONG = {
     "tests/flows/test_telegram_kill.py": "processes that are killed under load",
     "tests/flows/test_terminal_kill.py": "processes that are killed",
     "tests/unit/test_console_prompt.py": "terminals",
-    "tests/unit/test_conformance_zoo.py": "a process for each plugin",
     "tests/unit/test_reply_properties.py": "thousands of malformed replies",
     "tests/unit/test_telegram_page.py": "whole pages of markup",
     "tests/unit/test_terminal_escapes.py": "ways out of the sandboxes",
@@ -75,6 +71,18 @@ _LONG = {
     "tests/unit/test_terminal_sessions.py": "shells that are waited for",
 }
 """What takes long, by its beginning, and why. These tests are marked `long`: see CONTRIBUTING.md."""
+
+_EXHAUSTIVE = {
+    "tests/contracts/test_database_copy.py": "six directions",
+    "tests/faults/test_database_not_writable.py": "disks that fill up and servers that end of it",
+    "tests/faults/test_processes.py": "processes that share the work of a server, killed and paused",
+    "tests/flows/test_database_commands.py": "servers, their tools, and kills",
+    "tests/flows/test_generated_plugins.py": "types of whole plugins, and processes",
+    "tests/flows/test_long_history.py": "a hundred thousand messages",
+    "tests/unit/test_conformance_zoo.py": "a process for each plugin",
+}
+"""What takes so long that it is run before a release and after work on it, in place of at each change; marked
+`exhaustive`."""
 
 
 _SLOW = (
@@ -95,10 +103,19 @@ that came last would keep one worker busy while the others have nothing left to 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what takes long, and put the slow files first."""
     for item in items:
-        if item.nodeid.startswith(tuple(_LONG)):
+        if item.nodeid.startswith(tuple(_EXHAUSTIVE)):
+            item.add_marker(pytest.mark.exhaustive)
+        elif item.nodeid.startswith(tuple(_LONG)):
             item.add_marker(pytest.mark.long)
     place = {file: number for number, file in enumerate(_SLOW)}
     items.sort(key=lambda item: place.get(item.nodeid.partition("::")[0], len(place)))  # stable for all others
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported and collected out of garbage collections: looking through it takes long."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 100)
 
 
 @pytest.fixture(scope="session")
