@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Dialect, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
+from sqlalchemy.util import LRUCache
 
 from core.contracts.errors import StorageError, StorageUnavailable
 from core.storage.sqlite_jobs import Job, Lost, Writing, settle
@@ -53,6 +54,11 @@ PASSING = frozenset(
     )
 )
 """Result codes of what may be over in a while (https://sqlite.org/rescode.html); the others stay as they are."""
+
+
+_compiled: LRUCache[Any, Any] = LRUCache(500)
+_dialects: list[Dialect] = []
+"""The dialect of the first connection, which the others take as well: what one has compiled, all of them have."""
 
 
 class SqliteDatabase:
@@ -221,9 +227,14 @@ class SqliteDatabase:
         return self._connect("writer" if write else "reader")
 
     def _connect(self, name: str) -> Connection:
+        engine = self._engine()
+        if _dialects:
+            engine.dialect = _dialects[0]
         # AUTOCOMMIT keeps SQLAlchemy from beginning and committing by itself: the groups below do that.
-        conn = self._engine().connect().execution_options(isolation_level="AUTOCOMMIT")
+        conn = engine.connect().execution_options(isolation_level="AUTOCOMMIT", compiled_cache=_compiled)
         conn.exec_driver_sql("SELECT count(*) FROM sqlite_master")
+        if not _dialects:
+            _dialects.append(engine.dialect)
         if name == "reader":
             conn.exec_driver_sql("PRAGMA query_only=ON")  # what is written in a snapshot would be lost silently
         for method in ENDING:

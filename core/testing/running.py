@@ -19,6 +19,7 @@ from core.engine_base import EngineBase
 from core.interface_base import InterfaceBase
 from core.settings import RetentionSettings, Settings
 from core.testing.clock import FakeClock
+from core.testing.empty_database import put_empty_database
 from core.testing.engine import ScriptedEngine, actions
 from core.testing.interface import RecordingInterface
 
@@ -114,8 +115,10 @@ async def running_app(
             "retention": _KEPT_FOR_EVER,
             **settings,
         }
+        used_settings = Settings(home=home, **chosen)
+        await put_empty_database(used_settings)
         app = App(
-            Settings(home=home, **chosen),
+            used_settings,
             plugins=plugins,
             interfaces=(interface, *interfaces),
             engines=(engine, *engines),

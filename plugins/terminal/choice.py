@@ -17,6 +17,9 @@ CURE = (
     "trainers run commands with all that this user may do."
 )
 
+_worked: set[tuple[object, ...]] = set()
+"""What has been tried out and works: the kernel and the program stay the same while this process runs."""
+
 
 async def choose_sandbox(config: TerminalConfig, places: Places) -> Sandbox:
     """Return the sandbox to use; raises ConfigurationError that says why there is none, and the cure."""
@@ -25,8 +28,14 @@ async def choose_sandbox(config: TerminalConfig, places: Places) -> Sandbox:
     reasons: list[str] = []
     for name in ("bubblewrap", "landlock") if config.sandbox == "auto" else (config.sandbox,):
         sandbox = _make(name, config, places)
-        reason = sandbox if isinstance(sandbox, str) else await try_out(sandbox, places, Limits.of(config))
-        if not reason and not isinstance(sandbox, str):
+        if isinstance(sandbox, str):
+            reasons.append(f"{name}: {sandbox}")
+            continue
+        limits = Limits.of(config)
+        tried = (name, shutil.which("bwrap"), config.network, limits)
+        reason = "" if tried in _worked else await try_out(sandbox, places, limits)
+        if not reason:
+            _worked.add(tried)
             return sandbox
         reasons.append(f"{name}: {reason}")
     raise ConfigurationError(f"Commands cannot be shut in ({'; '.join(reasons)}).", cure=CURE)

@@ -151,7 +151,7 @@ async def test_a_job_fails_with_the_process_and_what_start_did_is_done_again() -
         await did(kit, "subscribe_for_long")
         os.kill(processes_of(standin(kit, "crosser"))[-1], signal.SIGKILL)
         await until(lambda: not kit.app.registry.is_in_use("plugin", "crosser"), "the plugin to be degraded")
-        await until(lambda: kit.app.events.history.listing(name="job.ended"), "the end of the job")
+        await until(lambda: bool(kit.app.events.history.listing(name="job.ended")), "the end of the job")
         (ended,) = [one.event.data for one in kit.app.events.history.listing() if one.event.name == "job.ended"]
         assert (ended["name"], ended["state"]) == ("endless", "failed")
         assert "signal 9" in ended["error"]

@@ -1,0 +1,40 @@
+"""The tables of a home that nobody has used: made once in a process, since making them takes a while."""
+
+from __future__ import annotations
+
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from core.settings import Settings
+from core.storage import schema
+from core.storage.sqlite import SqliteDatabase
+
+
+async def put_empty_database(settings: Settings) -> None:
+    """Put the file with empty tables where there is no database yet; on a server the app makes its own."""
+    file = settings.database_path
+    if settings.database_server is None and not file.exists():
+        made = _made()
+        if not made:
+            made.append(await _empty_tables())
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file.touch(mode=0o600)
+        file.write_bytes(made[0])
+
+
+@cache
+def _made() -> list[bytes]:
+    return []
+
+
+async def _empty_tables() -> bytes:
+    with tempfile.TemporaryDirectory(prefix="rekku-empty-") as name:
+        file = Path(name) / "rekku.db"
+        database = SqliteDatabase(file)
+        await database.start()
+        try:
+            await schema.upgrade(database)
+        finally:
+            await database.stop()
+        return file.read_bytes()
