@@ -18,8 +18,8 @@ from core.contracts.services import Clock
 from core.engine_base import EngineBase
 from core.interface_base import InterfaceBase
 from core.settings import RetentionSettings, Settings
+from core.storage.empty_file import put_empty_file
 from core.testing.clock import FakeClock
-from core.testing.empty_database import put_empty_database
 from core.testing.engine import ScriptedEngine, actions
 from core.testing.interface import RecordingInterface
 
@@ -116,7 +116,8 @@ async def running_app(
             **settings,
         }
         used_settings = Settings(home=home, **chosen)
-        await put_empty_database(used_settings)
+        if used_settings.database_server is None:
+            await put_empty_file(used_settings.database_path)
         app = App(
             used_settings,
             plugins=plugins,

@@ -6,15 +6,13 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from core.settings import Settings
 from core.storage import schema
 from core.storage.sqlite import SqliteDatabase
 
 
-async def put_empty_database(settings: Settings) -> None:
-    """Put the file with empty tables where there is no database yet; on a server the app makes its own."""
-    file = settings.database_path
-    if settings.database_server is None and not file.exists():
+async def put_empty_file(file: Path) -> None:
+    """Put a database with empty tables where there is none yet."""
+    if not file.exists():
         made = _made()
         if not made:
             made.append(await _empty_tables())
