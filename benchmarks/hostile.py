@@ -37,6 +37,7 @@ from benchmarks.hostile_plugins import (
 from benchmarks.installation import settings_of
 from benchmarks.server_process import ROOT, model_process
 from core.app import App
+from core.commands.startup import begin_starting, end_starting
 from core.log import configure_log
 from core.registry.component import ComponentState
 from core.settings import WatchdogSettings
@@ -194,7 +195,9 @@ async def _measured(home: Path, base_url: str) -> list[Figure]:
     plugins = [Kind(), Raises(), Swallows(), BlocksThread(), Leaks(), Floods(), Exits(), BlocksLoop(), BlocksOutside]
     settings = settings_of(home, base_url, watchdog=WatchdogSettings(failures_in_a_row=0))
     figures = []
+    begin_starting()
     async with App(settings, interfaces=[chats], plugins=plugins, serve=()) as app:
+        end_starting()  # as `rekku run` does
         neighbours = _Neighbours(app, chats)
         await neighbours.turns(WARM_UP)
         for command, name in NAMES.items():

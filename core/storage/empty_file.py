@@ -12,13 +12,17 @@ from core.storage.sqlite import SqliteDatabase
 
 async def put_empty_file(file: Path) -> None:
     """Put a database with empty tables where there is none yet."""
+    made = _made()
+    if not made:
+        made.append(await _empty_tables())
+    _put(file, made[0])
+
+
+def _put(file: Path, tables: bytes) -> None:
     if not file.exists():
-        made = _made()
-        if not made:
-            made.append(await _empty_tables())
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         file.touch(mode=0o600)
-        file.write_bytes(made[0])
+        file.write_bytes(tables)
 
 
 @cache
