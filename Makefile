@@ -27,7 +27,7 @@ test: ## Run the tests, but those that take long
 
 test-long: ## Run the tests that take long: processes that are killed, database servers, every way in
 	@bash scripts/setup.sh dev
-	@exec $(PYTHON_BIN) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m long $(ARGS)
+	@exec $(PYTHON_BIN) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "long and not exhaustive" $(ARGS)
 
 test-exhaustive: ## Run the tests that take very long: before a release, and after work on what they are about
 	@bash scripts/setup.sh dev
