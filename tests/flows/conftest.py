@@ -15,6 +15,7 @@ from core.settings import Settings
 from tests.support.database_servers import DIALECTS, ServersOfTests
 
 ON_ALL = ("test_effects", "test_lanes", "test_long_history")
+_TIERS = {"mariadb": pytest.mark.long, "postgresql": pytest.mark.exhaustive}
 CHOSEN = os.environ.get("REKKU_TEST_DATABASE", "")
 
 
@@ -25,7 +26,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         kinds = ["sqlite"]
     if kinds != ["sqlite"]:
         params = [
-            pytest.param(kind, marks=[] if kind == "sqlite" else [pytest.mark.service, pytest.mark.long], id=kind)
+            pytest.param(kind, marks=[] if kind == "sqlite" else [pytest.mark.service, _TIERS[kind]], id=kind)
             for kind in kinds
         ]
         metafunc.fixturenames.append("database_kind")
