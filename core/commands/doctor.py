@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 
 NOT_RUNNING = "No process runs here: the health checks that plugins add can be asked only beside `rekku run`."
+NONE_TOLD = "Health checks that plugins add are told by `rekku run` alone; this process told of none."
 
 
 def doctor(as_json: AsJson = False) -> None:
@@ -64,6 +65,7 @@ def _doctor(as_json: bool) -> int:
 def _report(settings: list[tuple[str, str, str]], checks: list[Check], works: bool, process: str) -> str:
     from core.commands.table import table
     from core.commands.terminal_text import typed
+    from core.health.readiness import CHECK
 
     lines = []
     if settings:
@@ -79,6 +81,6 @@ def _report(settings: list[tuple[str, str, str]], checks: list[Check], works: bo
             "",
             "All that was examined works." if works else "Something does not work; see above.",
             f"Plugins were loaded, not started: `{typed('plugins', 'check')} NAME` starts one.",
-            *([] if process else [NOT_RUNNING]),
+            *([] if any(check.area == CHECK for check in checks) else [NONE_TOLD if process else NOT_RUNNING]),
         ]
     )

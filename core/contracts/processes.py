@@ -44,7 +44,7 @@ class Jobs(Protocol):
         """Begin `work()` and return its handle at once; at its end the event `job.ended` tells how it went.
 
         It is ended with the plugin, and after timeout_s seconds. Raises RekkuError when the plugin has stopped, or
-        has 20 jobs that run.
+        has 20 jobs that run, TypeError where `work` is called already.
         """
 
     def running(self) -> Sequence[Job]:

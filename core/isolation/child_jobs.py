@@ -41,7 +41,7 @@ class ChildJobs:
 
     def start(self, work: Callable[[], Awaitable[Json]], name: str, *, timeout_s: float = 3600.0) -> ChildJob:
         """Begin `work()` and return its handle; see `core.contracts.processes.Jobs`."""
-        check_job(self.plugin, len(self._running), timeout_s)
+        check_job(self.plugin, work, len(self._running), timeout_s)
         job = ChildJob(id=secrets.token_hex(4), name=name, _end=self._cancel)
 
         async def run() -> Json:

@@ -41,8 +41,15 @@ class StartedJob:
             self.task.cancel()
 
 
-def check_job(plugin: str, running: int, timeout_s: float) -> None:
-    """Raise RekkuError where a plugin has too many jobs to begin another one, ValueError for what is no time."""
+def check_job(plugin: str, work: object, running: int, timeout_s: float) -> None:
+    """Raise RekkuError where a plugin has too many jobs to begin another one, ValueError for what is no time.
+
+    TypeError for a coroutine in place of the function that makes it.
+    """
+    if not callable(work):
+        if asyncio.iscoroutine(work):
+            work.close()
+        raise TypeError("jobs.start is given the function, as self.work, and not what it returns, as self.work()")
     if running >= MOST_RUNNING:
         raise RekkuError(f"{plugin} has {MOST_RUNNING} jobs that run.", cure="Wait for one of them to end.")
     if not 0 < timeout_s <= LONGEST_S:
@@ -65,7 +72,7 @@ class JobsOfPlugin:
         """Begin `work()` and return its handle; see `core.contracts.processes.Jobs`. id_: one that is given out."""
         if self._closed:
             raise RekkuError(f"{self._plugin} has been stopped: nothing more is begun for it.")
-        check_job(self._plugin, len(self._running), timeout_s)
+        check_job(self._plugin, work, len(self._running), timeout_s)
         job = StartedJob(id=id_ or secrets.token_hex(4), name=name)
         self._running[job.id] = job
         job.task = asyncio.get_running_loop().create_task(

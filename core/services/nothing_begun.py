@@ -34,7 +34,7 @@ class JobsNotBegun:
         self, work: Callable[[], Awaitable[Json]], name: str, *, timeout_s: float = 3600.0, id_: str = ""
     ) -> StartedJob:
         """Return the handle of a job that has been cancelled; `job.ended` is not told."""
-        check_job(self.plugin, 0, timeout_s)
+        check_job(self.plugin, work, 0, timeout_s)
         self.left_out(f"the job {name} of {self.plugin}")
         return StartedJob(id=id_ or secrets.token_hex(4), name=name, state=JobState.CANCELLED, error=NOT_BEGUN)
 

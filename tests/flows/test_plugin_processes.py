@@ -271,3 +271,14 @@ async def test_what_one_prints_while_it_is_stopped_is_logged() -> None:
             await until(lambda: "up" in [line.get("text") for line in lines])
             await sidecar.stop()
         assert "farewell" in [line.get("text") for line in lines]
+
+
+async def test_a_job_that_is_called_already_is_refused_at_once() -> None:
+    async with running_app(plugins=[Owner()]) as kit:
+
+        async def work() -> str:
+            return "done"
+
+        with pytest.raises(TypeError, match=r"not what it returns, as self.work\(\)"):
+            context(kit).jobs.start(work(), "work")  # type: ignore[arg-type]
+        assert context(kit).jobs.running() == []
