@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
+import sys
 import sysconfig
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from traceback import FrameSummary, extract_tb
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 ENTRY_POINTS = "rekku.plugins"
 """The group of entry points by which an installed package brings plugins."""
@@ -47,12 +52,25 @@ def _is_foreign(path: Path) -> bool:
     for installed in _INSTALLED:
         if installed in path.parts:
             below = path.parts[path.parts.index(installed) + 1 :]
-            return bool(below) and below[0].removesuffix(".py") in _bringing_plugins()
+            bringing = {point.module.partition(".")[0] for point in installed_entry_points()}
+            return bool(below) and below[0].removesuffix(".py") in bringing
     return not any(path.is_relative_to(folder) for folder in _OURS)
 
 
-@functools.cache
-def _bringing_plugins() -> frozenset[str]:
+def installed_entry_points() -> Sequence[EntryPoint]:
+    """Return what installed packages offer, read again where a directory of the path has changed."""
+    return _points(tuple((entry, _changed_ns(entry)) for entry in sys.path))
+
+
+@functools.lru_cache(maxsize=1)
+def _points(changed: tuple[tuple[str, int], ...]) -> Sequence[EntryPoint]:
     from importlib.metadata import entry_points  # takes a while to import, and is wanted only here
 
-    return frozenset(point.module.partition(".")[0] for point in entry_points(group=ENTRY_POINTS))
+    return sorted(entry_points(group=ENTRY_POINTS), key=lambda point: (point.name, point.value))
+
+
+def _changed_ns(directory: str) -> int:
+    try:
+        return os.stat(directory or os.curdir).st_mtime_ns
+    except OSError:
+        return 0

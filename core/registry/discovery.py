@@ -5,7 +5,6 @@ Finding imports nothing: each `Found` is loaded on its own, so that one broken m
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import importlib
 import importlib.util
@@ -17,14 +16,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
 
 import structlog
 
-from core.code_places import ENTRY_POINTS
-
-if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
+from core.code_places import installed_entry_points
 
 log = structlog.get_logger("rekku.registry")
 
@@ -225,27 +220,11 @@ def _forget(name: str) -> None:
 
 
 def _entry_points(kind: str) -> Iterator[Found]:
-    changed = tuple((entry, _changed_ns(entry)) for entry in sys.path)
-    for point in _points(changed):
+    for point in installed_entry_points():
         package = f" of {point.dist.name} {point.dist.version}" if point.dist is not None else ""
         source, reference = f"entry point {point.value}{package}", ("entry", point.value)
         top = point.module.partition(".")[0]
         yield Found(kind=kind, name=point.name, source=source, load=point.load, module=top, reference=reference)
-
-
-@functools.lru_cache(maxsize=1)
-def _points(changed: tuple[tuple[str, int], ...]) -> list[EntryPoint]:
-    """Return what installed packages offer. changed: when each directory of the path was, for the cache."""
-    from importlib.metadata import entry_points  # takes a while to import, and is wanted only here
-
-    return sorted(entry_points(group=ENTRY_POINTS), key=lambda point: (point.name, point.value))
-
-
-def _changed_ns(directory: str) -> int:
-    try:
-        return os.stat(directory or os.curdir).st_mtime_ns
-    except OSError:
-        return 0
 
 
 def _given(kind: str, thing: object) -> Found:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import tempfile
-from functools import cache
 from pathlib import Path
 
 from core.storage import schema
 from core.storage.sqlite import SqliteDatabase
 
+_made: list[bytes] = []
+
 
 async def put_empty_file(file: Path) -> None:
     """Put a database with empty tables where there is none yet."""
-    made = _made()
-    if not made:
-        made.append(await _empty_tables())
-    _put(file, made[0])
+    if not _made:
+        _made.append(await _empty_tables())
+    _put(file, _made[0])
 
 
 def _put(file: Path, tables: bytes) -> None:
@@ -23,11 +23,6 @@ def _put(file: Path, tables: bytes) -> None:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         file.touch(mode=0o600)
         file.write_bytes(tables)
-
-
-@cache
-def _made() -> list[bytes]:
-    return []
 
 
 async def _empty_tables() -> bytes:

@@ -15,11 +15,10 @@ from core.services.foreign import ForeignCalls, Raised
 from core.services.hooks import HookRunner
 from core.services.mask import Masker
 from core.services.slots import Slots
-from core.turn.render_blocks import render_blocks
+from core.turn.render_blocks import LONG_TEXT, render_blocks
 from core.turn.stages.check_delivery import malformed_delivery, malformed_parts
 
 RENDER_DEADLINE_S = 10.0
-LONG_TEXT = 8192
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ MOST_BLOCKS = 10
 """Of one message that are rendered; further ones stay as they are."""
 LONGEST_RENDERED = 32 * 1024
 LONG_TEXT = 8192
+"""From this many characters on, reading a text is no work for the event loop: it would hold up the other chats."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,7 @@ from core.testing import (
     running_app,
 )
 from core.turn import deliver, outgoing
+from core.turn.render_blocks import LONG_TEXT
 from tests.flows.records import SILENCE, outcome
 
 
@@ -129,7 +130,7 @@ class HangsInRender(RecordingInterface):
         self.go_on = threading.Event()
 
     def render(self, delivery: Delivery) -> list[Part]:
-        if len(delivery.text) > outgoing.LONG_TEXT:
+        if len(delivery.text) > LONG_TEXT:
             self.go_on.wait()
         return super().render(delivery)
 

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from core import code_places
 from core.ai_plugin_base import AIPluginBase
 from core.contracts.deliveries import Health
 from core.contracts.errors import ActionFailed
@@ -97,11 +96,7 @@ def test_an_installed_package_that_brings_plugins_is_no_library(
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: pond\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[rekku.plugins]\npond = pond_plugin:Pond\n")
     monkeypatch.syspath_prepend(str(site))
-    code_places._bringing_plugins.cache_clear()
-    try:
-        with pytest.raises(ValueError, match="shallow") as caught:
-            importlib.import_module(package).dive()
-        place = Raised(caught.value.with_traceback(caught.value.__traceback__.tb_next)).where  # type: ignore[union-attr]
-        assert place == ("__init__.py, line 2" if known else "")
-    finally:
-        code_places._bringing_plugins.cache_clear()
+    with pytest.raises(ValueError, match="shallow") as caught:
+        importlib.import_module(package).dive()
+    place = Raised(caught.value.with_traceback(caught.value.__traceback__.tb_next)).where  # type: ignore[union-attr]
+    assert place == ("__init__.py, line 2" if known else "")
